@@ -12,7 +12,6 @@ from annotator.items.refs import make_printable, plural
 from annotator.learn.audit import ERROR_PRIOR, AuditPlan, plan_audit
 from annotator.learn.error_estimate import DrawnLabels, lure_weights
 from annotator.learn.stopping import rare_share
-from annotator.project.label_sets import NO_CLASS, ClassSet
 
 OFFERED_ERRORS = (0.01, 0.02, 0.05, 0.1)
 USUAL_SECONDS = 2.0  # a label, while no pace is known
@@ -99,23 +98,21 @@ def classes_at_risk(
     rest: int,
     expected: NDArray[np.float64],
     lost: NDArray[np.float64],
-    multi: bool = False,
 ) -> tuple[ClassRisk, ...]:
     """Return the rare classes that may lose a tenth of their items or more.
 
     expected (C,): the model's expected number of each class among the `rest` open rows; lost (C,):
     the expected number of these that it accepts as another class, corrected here by the labels
-    that it has not seen. A class without a label is always at risk. With `multi` the names are sets
-    of classes; a class has a label if a set with a label holds it.
+    that it has not seen. A class without a label is always at risk.
     """
-    sets = [ClassSet.from_text(names[c], multi) for c in set(drawn.y.tolist())]
-    used = {part for one in sets for part in one.names} | ({NO_CLASS} if multi else set())
     allowed = int(plan.max_error * plan.size)
     found = []
+    inner = drawn.targets.inner(len(names))
     for c, name in enumerate(names):
-        if not (drawn.y == c).any():
-            if name not in used:
-                found.append(ClassRisk(name, None, None, allowed))
+        if inner[c]:
+            continue  # its items are those of the classes below it
+        if not drawn.targets.having(drawn.y, c).any():
+            found.append(ClassRisk(name, None, None, allowed))
             continue
         items = max(round(float(expected[c])), 1)
         most = min(items, allowed)
@@ -127,12 +124,12 @@ def classes_at_risk(
 
 def _correct_rate(rate: float, drawn: DrawnLabels, plan: AuditPlan, rest: int, c: int) -> float:
     """Correct the share of class c that the model expects to lose by its labels of the class."""
-    of = drawn.random & (drawn.y == c)
+    of = drawn.random & drawn.targets.having(drawn.y, c)
     if not of.any():
         return rate
     weights = lure_weights(drawn.q[of], drawn.pool[of], rest)
-    sure = drawn.proba[of].max(axis=1) >= plan.threshold
-    missed = float(weights @ ((drawn.proba[of].argmax(axis=1) != c) & sure))
+    sure = drawn.targets.confidence(drawn.proba[of]) >= plan.threshold
+    missed = float(weights @ (~drawn.targets.predicted_as(drawn.proba[of], c) & sure))
     n = 1 / float(weights @ weights)
     return (n * missed + ERROR_PRIOR * rate) / (n + ERROR_PRIOR)
 

@@ -78,7 +78,7 @@ class Audit:
 
     def is_lost(self, state: LogState, ref: str) -> bool:
         """Return whether the audit is given up, now that `ref` has an answer."""
-        if state.label(ref) == self.accepted[ref][0]:
+        if self._is_right(ref, state.label(ref)):
             return False
         found = self.verdict(state)
         return not found.certified and found.more is None
@@ -87,8 +87,13 @@ class Audit:
         """Judge the audit by the labels so far. A skipped item counts as wrong."""
         audited = [(first, s[-1]) for s in state.standing.values() if (first := self._first(s))]
         audited.sort(key=lambda pair: pair[0].seq)
-        wrong = [last.label != self.accepted[last.ref][0] for _, last in audited]
+        wrong = [not self._is_right(last.ref, last.label) for _, last in audited]
         return judge_audit(wrong, self.attempt.plan)
+
+    def _is_right(self, ref: str, label: str | None) -> bool:
+        """Return whether the predicted class is the label, or a kind of it."""
+        predicted = self.accepted[ref][0]
+        return label is not None and self.project.settings.tree.is_within(predicted, label)
 
     def refs_to_ask(self, state: LogState) -> list[str]:
         """Return the refs to label next: enough to certify if the model is right on all of them."""
@@ -214,9 +219,10 @@ def _plan_attempt(
 def _pool_opinion(
     fitted: FittedProject, state: LogState
 ) -> tuple[NDArray[np.floating], DrawnLabels]:
-    """Return the model's largest probability for each unlabelled item, and its labels."""
+    """Return how sure the model is of each unlabelled item, and its labels."""
     wanted = unlabelled_rows(fitted.refs, state)
-    confidence = [proba.max(axis=1) for _, proba in predict_rows(fitted, wanted)]
+    sure = fitted.model.targets.confidence
+    confidence = [sure(proba) for _, proba in predict_rows(fitted, wanted)]
     if not confidence:
         raise ProjectError("There is no unlabelled item with features for the model to label.")
     return np.concatenate(confidence), _drawn_labels(fitted)
@@ -259,22 +265,25 @@ def _drawn_labels(fitted: FittedProject) -> DrawnLabels:
     X, snapshot, model = fitted.labelled, fitted.snapshot, fitted.model
     proba = out_of_sample_proba(model, X, snapshot.y)
     known = model.unit_proba(X)
-    return DrawnLabels(proba, known, snapshot.y, snapshot.q, snapshot.pool, model.calibrated)
+    return DrawnLabels(proba, known, snapshot.y, snapshot.q, snapshot.pool, model.calibrated,
+        targets=model.targets,
+    )  # fmt: skip
 
 
 def _reopen_audit(project: ProjectFolder, store: _EntrySource, attempt: AuditAttempt) -> Audit:
     state = replay(entry for entry in store.entries() if entry.seq <= attempt.seq)
     fitted = fit(project, state)
     found: dict[str, tuple[str, float]] = {}
+    targets = fitted.model.targets
     expected, lost, rest = np.zeros(len(fitted.classes)), np.zeros(len(fitted.classes)), 0
     for rows, proba in predict_rows(fitted, unlabelled_rows(fitted.refs, state)):
         rest += len(rows)
         expected += proba.sum(axis=0)
-        sure = proba.max(axis=1) >= attempt.plan.threshold
-        best, top = proba[sure].argmax(axis=1), proba[sure].max(axis=1)
-        lost += proba[sure].sum(axis=0) - np.bincount(best, top, len(lost))
-        for row, c, p in zip(rows[sure].tolist(), best.tolist(), top.tolist(), strict=True):
-            found[fitted.refs[row]] = (fitted.classes[c], p)
+        confidence = targets.confidence(proba)
+        sure = confidence >= attempt.plan.threshold
+        lost += np.where(targets.one_hot(proba[sure]), 0, proba[sure]).sum(axis=0)
+        labels = zip(fitted.labels(proba[sure]), confidence[sure].tolist(), strict=True)
+        found |= zip(map(fitted.refs.__getitem__, rows[sure].tolist()), labels, strict=True)
     if len(found) != attempt.plan.size:
         raise ProjectError(
             f"The features or refs of {make_printable(str(project.folder))} changed since the "
@@ -290,7 +299,6 @@ def _reopen_audit(project: ProjectFolder, store: _EntrySource, attempt: AuditAtt
         rest,
         expected,
         lost,
-        project.settings.multi_label,
     )
     accepted = {refs[i]: found[refs[i]] for i in order}
     return Audit(attempt, project, fitted.model.name, accepted, risks)

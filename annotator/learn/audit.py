@@ -90,8 +90,8 @@ def plan_audit(
 ) -> AuditPlan | None:
     """Find the threshold that spares most labels; None if no threshold makes an audit worthwhile.
 
-    confidence (m,): the model's largest probability for each unlabelled row, or for a sample of
-    the `rest` unlabelled rows. Each attempt at a pool spends its part of α = 1 − level, so that
+    confidence (m,): how sure the model is of each unlabelled row, or of a sample of the `rest`
+    unlabelled rows. Each attempt at a pool spends its part of α = 1 − level, so that
     all attempts together stay within α.
     """
     alpha = spent_alpha(1 - level, attempt)
@@ -230,14 +230,14 @@ def _expected_error(
 ) -> float:
     """Return the accepted rows' error: the model's opinion, corrected by labels it has not seen."""
     doubt = 1 - confidence[confidence >= threshold]
-    top = drawn.proba.max(axis=1)
+    top = drawn.targets.confidence(drawn.proba)
     inside = drawn.random & (top >= threshold)
     opinion = float(doubt.mean()) if len(doubt) else 1.0
     if not inside.any():
         return opinion
     weights = lure_weights(drawn.q[inside], drawn.pool[inside], rest)
     n_eff = 1 / float(weights @ weights)
-    wrong = (drawn.proba.argmax(axis=1) != drawn.y)[inside]
+    wrong = drawn.targets.is_wrong(drawn.proba, drawn.y)[inside]
     off = float(weights @ (wrong - (1 - top[inside])))
     return max(opinion + n_eff / (n_eff + ERROR_PRIOR) * off, 0.2 * opinion)
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.learn.rows import CHUNK, Rows, UnitRows
+from annotator.learn.targets import ONE_CLASS, Targets
 
 _TRIES = 200
 
@@ -104,8 +105,8 @@ class Pool:
     """Unit rows of the whole matrix, by row number."""
     labelled: Rows
     """(n,) rows labelled so far, in order; only those with features."""
-    y: Rows
-    """(n,) their classes."""
+    y: NDArray[Any]
+    """(n,) their classes, or (n, C) their tags."""
     shown: Rows
     """Rows with features that are labelled, queued, skipped or on a screen."""
     counts: Rows
@@ -122,3 +123,7 @@ class Pool:
     """The random numbers of this step."""
     cache: dict[str, Any] = field(default_factory=dict)
     """Values that a strategy keeps between steps, only to save time."""
+    targets: Targets = ONE_CLASS
+    """What the probabilities predict: one class, or a set of tags."""
+    labels: int | None = None
+    """The number of labels so far, with features or not; None: the sum of `counts`."""

@@ -9,7 +9,7 @@ from annotator.learn.candidates import Pool
 from annotator.learn.coverage import pool_coverage, shrunk_radius, squared_distances
 from annotator.learn.mixture import WARM_CANDIDATES, margin_uncertainty
 from annotator.learn.rows import Rows
-from annotator.learn.strategies import Pick, largest_utilities, margin_scores
+from annotator.learn.strategies import Pick, largest_utilities
 
 MAX_CLUSTERED_ROWS = 4000  # rows that TypiClust clusters
 TYPICALITY_NEIGHBOURS = 20
@@ -19,11 +19,12 @@ MAX_CLUSTERS = 500
 
 def uherding(pool: Pool, want: int) -> list[Pick]:
     """Pick the rows of most uncertain coverage, from the first label on (arXiv:2412.20644)."""
-    places = largest_utilities(margin_scores(pool.proba), WARM_CANDIDATES + want, pool.rng)
+    places = largest_utilities(pool.targets.margin(pool.proba), WARM_CANDIDATES + want, pool.rng)
     rows = np.union1d(pool.rows[places], pool.open.uniform(pool.rng, WARM_CANDIDATES + want))
     coverage, X = pool_coverage(pool), pool.unit.take(rows)
     radius = shrunk_radius(coverage.radius, pool.unit.take(pool.labelled))
-    kernel, weights = coverage.kernel(rows, radius), margin_uncertainty(pool.score(coverage.X))
+    kernel = coverage.kernel(rows, radius)
+    weights = margin_uncertainty(pool.score(coverage.X), pool.targets)
     taken: list[int] = []
     for _ in range(min(want, len(rows))):
         gains = coverage.gains(kernel, radius, weights)
@@ -51,12 +52,13 @@ def coreset(pool: Pool, want: int) -> list[Pick]:
 def badge(pool: Pool, want: int) -> list[Pick]:
     """Pick by k-means++ on the last layer's hypothetical gradients (Ash et al., ICLR 2020).
 
-    The gradient of row x is (p − onehot(argmax p)) ⊗ x; its products split into two factors.
+    The gradient of row x is (p − onehot(argmax p)) ⊗ x; its products split into two factors. Of
+    tags the predicted set stands for the one-hot vector.
     The first row is that of the largest gradient, as in the authors' code.
     """
     X = pool.unit.take(pool.rows)
     a = np.array(pool.proba, dtype=np.float32)
-    a[np.arange(len(a)), a.argmax(axis=1)] -= 1
+    a -= pool.targets.one_hot(a)
     size = (a**2).sum(axis=1)
     taken = [int(largest_utilities(size, 1, pool.rng)[0])] if want and len(X) else []
     nearest = np.full(len(X), np.inf, dtype=np.float32)

@@ -15,10 +15,14 @@ share of chance's errors that these avoid decides how far the model is trusted.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from annotator.learn.targets import ONE_CLASS, Targets
 
 Array = NDArray[np.float64]
 
@@ -26,7 +30,9 @@ LEAST_N_EFF = 8.0
 NORMAL_QUANTILE = 1.6449  # the 95 % quantile of the normal distribution
 TUNING_PRIOR = 10.0  # pseudo-labels behind a control variate's coefficient of 1
 OPINION_LABELS = 10.0  # the weight, in labels, of the model's own expectation
+PART_OPINION_LABELS = 15.0  # the same for a part of the pool
 VARIANCE_PRIOR = 20.0  # pseudo-labels behind the variance that the model's doubt leaves unexplained
+PART_VARIANCE_PRIOR = 3.0  # the same for a part of the pool
 FULL_TRUST = 1 / 5  # the share of chance's errors that a model avoids if its opinion counts fully
 MIN_PREDICTED = 5  # labels with a prediction before them, for any doubt about the model
 MIN_UNEXPLAINED = 0.3  # of p (1 − p), at least
@@ -62,6 +68,8 @@ class ErrorEstimate:
     """The number of labels drawn with a known probability."""
     shares: tuple[Interval, ...] = ()
     """Each class's share of the whole pool."""
+    tags: Interval | None = None
+    """If an item may have several classes: the share of all (item, class) pairs that are wrong."""
 
     @property
     def shown(self) -> bool:
@@ -74,19 +82,27 @@ class DrawnLabels:
     """The labels so far, with their draws.
 
     proba (n, C): out-of-sample probabilities; fitted (n, C): probabilities of the model fitted on
-    all labels; y (n,): classes; q (n,): probability of the draw, NaN if it was not random;
-    pool (n,): number of rows that it was drawn from.
+    all labels; y (n,): classes, or (n, C) tags; q (n,): probability of the draw, NaN if it was
+    not random; pool (n,): number of rows that it was drawn from.
     """
 
     proba: Array
     fitted: NDArray[np.floating]
-    y: NDArray[np.int64]
+    y: NDArray[Any]
     q: Array
     pool: NDArray[np.int64]
     calibrated: bool = True
     """True if the probabilities were calibrated on out-of-sample scores, as the ridge's are."""
     missed: Array | None = None
     """(n,) 1 if the prediction before the label was wrong, 0 if it was right, NaN without one."""
+    targets: Targets = ONE_CLASS
+    tags_missed: Array | None = None
+    """(n,) the share of tags of which that prediction was wrong, NaN without one."""
+
+    @property
+    def has_tags(self) -> bool:
+        """True if an item may have several classes."""
+        return self.y.ndim == 2
 
     @property
     def random(self) -> NDArray[np.bool_]:
@@ -120,25 +136,20 @@ def estimate_error(drawn: DrawnLabels, rest: Unlabelled) -> ErrorEstimate | None
     if not random.any() or rest.size == 0:
         return None
     weights = lure_weights(drawn.q[random], drawn.pool[random], rest.size)
-    wrong = (drawn.proba.argmax(axis=1) != drawn.y).astype(float)
-    known = (drawn.fitted.argmax(axis=1) != drawn.y).astype(float)
-    trust = _trust_in_model(drawn)
-    worth = OPINION_LABELS * trust if drawn.calibrated else 0.0
-    later = _debias_leave_one_out(wrong, known)
-    corrected = _join_predictions(later, drawn.missed, trust)
-    doubt = _Variate(
-        1 - drawn.proba.max(axis=1), 1 - rest.proba.max(axis=1).astype(float), worth, trust
-    )
-    error = _correct_interval(
-        _combine_estimates(corrected, doubt, weights, random, rest.size),
-        trust * float(weights @ (wrong - later)[random]),
-        trust * _estimate_pessimism(wrong, known, rest.size),
-    )
-    error = _widen_near_chance(error, drawn.y[random], weights)
+    error = _mean_loss(_whole_losses(drawn, rest), weights, random, rest.size)
+    tags = None
+    if drawn.has_tags:
+        tags = _mean_loss(_tag_losses(drawn, rest), weights, random, rest.size)
+    trust, worth = _opinion(drawn)
     shares = tuple(
         _combine_estimates(
-            (drawn.y == c).astype(float),
-            _Variate(drawn.proba[:, c], rest.proba[:, c].astype(float), worth, trust),
+            drawn.targets.share(drawn.y, drawn.proba, c),
+            _Variate(
+                drawn.targets.class_proba(drawn.proba, c),
+                drawn.targets.class_proba(rest.proba, c).astype(float),
+                worth,
+                trust,
+            ),
             weights,
             random,
             rest.size,
@@ -146,7 +157,114 @@ def estimate_error(drawn: DrawnLabels, rest: Unlabelled) -> ErrorEstimate | None
         for c in range(drawn.proba.shape[1])
     )
     n_eff = 1 / float((weights**2).sum())
-    return ErrorEstimate(error.value, error.low, error.high, n_eff, int(random.sum()), shares)
+    found = error.value, error.low, error.high
+    return ErrorEstimate(*found, n_eff, int(random.sum()), shares, tags)
+
+
+class _Losses(NamedTuple):
+    """The errors of a kind, of whole labels or of tags, with what the model expects of them."""
+
+    wrong: Array
+    """(n,) of the leave-one-out predictions."""
+    known: Array
+    """(n,) of the model that was fitted on the labels."""
+    missed: Array | None
+    """(n,) of the predictions before the labels, NaN without one."""
+    doubt: Array
+    """(n,) the expectation of `wrong`."""
+    rest: Array
+    """(m,) the expectation for the unlabelled rows."""
+    chance: Callable[[NDArray[Any], Array | None], float]
+    """The error of chance for labels, which may have weights that add up to 1."""
+    y: NDArray[Any]
+    calibrated: bool
+    """True if the expectation was calibrated."""
+
+    def trust(self, random: NDArray[np.bool_]) -> float:
+        """Return from 0 to 1 how far labels confirm the model that predicted them.
+
+        Chance draws classes by their shares. A model that avoids a fifth of its errors, or more,
+        has full trust; one that avoids none has none.
+        """
+        if self.missed is None:
+            return 1.0
+        predicted = random & np.isfinite(self.missed)
+        if predicted.sum() < MIN_PREDICTED:
+            return 1.0
+        chance = self.chance(self.y[predicted], None)
+        if chance == 0:
+            return 1.0
+        return float(np.clip((1 - self.missed[predicted].mean() / chance) / FULL_TRUST, 0, 1))
+
+
+def _whole_losses(drawn: DrawnLabels, rest: Unlabelled) -> _Losses:
+    """Return the errors of whole labels. A set of tags is wrong if one tag is.
+
+    How sure a model is of a whole set is not calibrated: it takes tags for independent.
+    """
+    targets = drawn.targets
+    return _Losses(
+        targets.is_wrong(drawn.proba, drawn.y).astype(float),
+        targets.is_wrong(drawn.fitted, drawn.y).astype(float),
+        drawn.missed,
+        1 - targets.confidence(drawn.proba),
+        1 - targets.confidence(rest.proba).astype(float),
+        _class_chance,
+        targets.codes(drawn.y),
+        drawn.calibrated and not drawn.has_tags,
+    )
+
+
+def _tag_losses(drawn: DrawnLabels, rest: Unlabelled) -> _Losses:
+    """Return for each label the share of its tags that are wrong (the Hamming loss)."""
+    decide, y = drawn.targets.decide, drawn.y.astype(float)
+
+    def doubt(proba: NDArray[Any]) -> Array:
+        return np.asarray(np.where(decide(proba), 1 - proba, proba).mean(axis=1), float)
+
+    return _Losses(
+        (decide(drawn.proba) != drawn.y).mean(axis=1),
+        (decide(drawn.fitted) != drawn.y).mean(axis=1),
+        drawn.tags_missed,
+        doubt(drawn.proba),
+        doubt(rest.proba),
+        _tag_chance,
+        y,
+        drawn.calibrated,
+    )
+
+
+def _class_chance(y: NDArray[np.int64], weights: Array | None) -> float:
+    shares = np.bincount(y) / len(y) if weights is None else np.bincount(y, weights=weights)
+    return 1 - float(shares @ shares)
+
+
+def _tag_chance(y: Array, weights: Array | None) -> float:
+    shares = y.mean(axis=0) if weights is None else weights @ y
+    return float((2 * shares * (1 - shares)).mean())
+
+
+def _mean_loss(losses: _Losses, weights: Array, random: NDArray[np.bool_], rest: int) -> Interval:
+    """Estimate the mean of the losses over all rows."""
+    trust = losses.trust(random)
+    worth = OPINION_LABELS * trust if losses.calibrated else 0.0
+    later = _debias_leave_one_out(losses.wrong, losses.known)
+    corrected = _join_predictions(later, losses.missed, trust)
+    doubt = _Variate(losses.doubt, losses.rest, worth, trust)
+    error = _correct_interval(
+        _combine_estimates(corrected, doubt, weights, random, rest),
+        trust * float(weights @ (losses.wrong - later)[random]),
+        trust * _estimate_pessimism(losses.wrong, losses.known, rest),
+    )
+    return _widen_near_chance(error, losses.chance(losses.y[random], weights))
+
+
+def _opinion(drawn: DrawnLabels) -> tuple[float, float]:
+    """Return the trust in the probabilities of classes or tags, and their weight in labels."""
+    nothing = Unlabelled(drawn.proba[:0], 0)
+    losses = (_tag_losses if drawn.has_tags else _whole_losses)(drawn, nothing)
+    trust = losses.trust(drawn.random)
+    return trust, OPINION_LABELS * trust if losses.calibrated else 0.0
 
 
 def estimate_precision(drawn: DrawnLabels, rest: Unlabelled, c: int) -> Interval | None:
@@ -154,35 +272,55 @@ def estimate_precision(drawn: DrawnLabels, rest: Unlabelled, c: int) -> Interval
 
     None while there is no such row, or no randomly drawn label that the model takes for class c.
     """
-    called, among = drawn.proba.argmax(axis=1) == c, rest.proba.argmax(axis=1) == c
+    called, among = (drawn.targets.predicted_as(proba, c) for proba in (drawn.proba, rest.proba))
     chosen = called & drawn.random
     if not chosen.any() or not among.any():
         return None
     weights = lure_weights(drawn.q[chosen], drawn.pool[chosen], rest.size)
-    trust = _trust_in_model(drawn)
-    worth = OPINION_LABELS * trust if drawn.calibrated else 0.0
-    variate = _Variate(drawn.proba[chosen, c], rest.proba[among, c].astype(float), worth, trust)
+    trust, worth = _opinion(drawn)
+    proba = drawn.targets.class_proba(drawn.proba[chosen], c)
+    others = drawn.targets.class_proba(rest.proba[among], c).astype(float)
+    variate = _Variate(proba, others, worth, trust)
     size = max(round(float(among.mean()) * rest.size), 1)
-    value, everywhere = (drawn.y[chosen] == c).astype(float), np.ones(int(chosen.sum()), bool)
+    value = drawn.targets.share(drawn.y[chosen], drawn.proba[chosen], c)
+    everywhere = np.ones(int(chosen.sum()), bool)
     return _combine_estimates(value, variate, weights, everywhere, size)
 
 
-def _trust_in_model(drawn: DrawnLabels) -> float:
-    """Return from 0 to 1 how far labels confirm the model that predicted them.
+def estimate_part(
+    drawn: DrawnLabels,
+    rest: Unlabelled,
+    labelled: NDArray[np.bool_],
+    among: NDArray[np.bool_],
+    size: int,
+) -> ErrorEstimate | None:
+    """Estimate the error on a part of the pool: a ratio of weighted sums over the labels in it.
 
-    Chance draws classes by their shares. A model that avoids a fifth of its errors, or more, has
-    full trust; one that avoids none has none.
+    labelled (n,), among (m,): True for the labels and the scanned unlabelled rows in the part;
+    `size` unlabelled rows are in it. A part whose unlabelled rows are not known has no row among
+    the scanned ones. None without a label of known q in the part.
     """
-    if drawn.missed is None:
-        return 1.0
-    predicted = drawn.random & np.isfinite(drawn.missed)
-    if predicted.sum() < MIN_PREDICTED:
-        return 1.0
-    shares = np.bincount(drawn.y[predicted]) / predicted.sum()
-    chance = 1 - float(shares @ shares)
-    if chance == 0:
-        return 1.0
-    return float(np.clip((1 - drawn.missed[predicted].mean() / chance) / FULL_TRUST, 0, 1))
+    chosen = labelled & drawn.random
+    if not chosen.any():
+        return None
+    losses = _whole_losses(drawn, rest)
+    trust = losses.trust(drawn.random)
+    later = _debias_leave_one_out(losses.wrong, losses.known)
+    corrected = _join_predictions(later, losses.missed, trust)
+    weights = lure_weights(drawn.q[chosen], drawn.pool[chosen], rest.size)
+    doubt = _Variate(losses.doubt[labelled], losses.doubt[labelled], 0.0, 0.0, PART_VARIANCE_PRIOR)
+    if among.any():
+        worth = PART_OPINION_LABELS * trust if losses.calibrated else 0.0
+        doubt = _Variate(
+            losses.doubt[labelled], losses.rest[among], worth, trust, PART_VARIANCE_PRIOR
+        )
+    found = _correct_interval(
+        _combine_estimates(corrected[labelled], doubt, weights, drawn.random[labelled], size),
+        trust * float(weights @ (losses.wrong - later)[chosen]),
+        trust * _estimate_pessimism(losses.wrong[labelled], losses.known[labelled], size),
+    )
+    n_eff = 1 / float((weights**2).sum())
+    return ErrorEstimate(found.value, found.low, found.high, n_eff, int(chosen.sum()))
 
 
 def _join_predictions(later: Array, missed: Array | None, trust: float) -> Array:
@@ -235,14 +373,12 @@ def _correct_interval(interval: Interval, lowered: float, pessimism: float) -> I
     return Interval(*(float(np.clip(end - pessimism, 0, 1)) for end in ends))
 
 
-def _widen_near_chance(interval: Interval, y: NDArray[np.int64], weights: Array) -> Interval:
+def _widen_near_chance(interval: Interval, chance: float) -> Interval:
     """Widen an interval as far as the error is near that of chance.
 
     A model near chance changes much with each label. Then the leave-one-out errors depend on each
     other, and no estimate of their variance is unbiased (Bengio and Grandvalet, JMLR 2004).
     """
-    shares = np.bincount(y, weights=weights)
-    chance = 1 - float(shares @ shares)
     value, low, high = _interval_ends(interval)
     near = float(np.clip(value / chance, STABLE, UNSTABLE)) if chance > 0 else STABLE
     factor = 1 + INSTABILITY * (near - STABLE)
@@ -264,6 +400,8 @@ class _Variate:
     """The weight, in labels, of the expectation for the whole pool."""
     trust: float = 1.0
     """The share of its use as a control variate."""
+    prior: float = VARIANCE_PRIOR
+    """The pseudo-labels behind the variance that it leaves unexplained."""
 
 
 def _combine_estimates(
@@ -287,7 +425,7 @@ def _combine_estimates(
     n = n_eff + variate.worth
     seen = float(n_eff * (weights @ e) + variate.worth * mean_f + 1) / (n + 2)
     usual = _unexplained_variance(seen, tuning if variate.worth else 0.0, explained)
-    variance = (n_eff * spread + VARIANCE_PRIOR * usual) / (n_eff + VARIANCE_PRIOR)
+    variance = (n_eff * spread + variate.prior * usual) / (n_eff + variate.prior)
     joined = float(n_eff * found + variate.worth * mean_f) / n
     interval = share_interval(joined, float(variance), float(n), float(n_eff))
     return _join_known(interval, value[~random], len(f) + rest)

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.learn.model import FittedModel, out_of_sample_proba
+from annotator.learn.class_levels import TreeClasses
+from annotator.learn.model import FittedModel, Model, out_of_sample_proba
 from annotator.learn.ranking import Ranking, Snapshot
 from annotator.learn.rows import Rows, one_thread
 
@@ -61,13 +62,29 @@ def find_nearest_labelled(X: NDArray[np.float32], queried: Rows) -> NearestLabel
     return NearestLabelled(rows, cosines)
 
 
-def count_opposing(y: Rows, proba: NDArray[np.floating], queried: Rows, near: Rows) -> Rows:
+def count_opposing(
+    y: Rows,
+    proba: NDArray[np.floating],
+    queried: Rows,
+    near: Rows,
+    under: NDArray[np.bool_] | None = None,
+) -> Rows:
     """Count (m,) the nearest (m, K) of the rows `queried` (m,) that confidently have another class.
 
     y (n,) and proba (n, C), by the model without each row's own label, are of all n labelled items.
+    In a tree, `under` (C, C) is True if the column's class is the row's or below it; then a class
+    below or above another is not another class.
     """
-    sure = proba[np.arange(len(y)), y] >= CONFIDENT_PROBABILITY
-    return np.asarray(((y[near] != y[queried][:, None]) & sure[near]).sum(axis=1))
+    under = np.eye(proba.shape[1], dtype=bool) if under is None else under
+    sure = np.where(under[y], proba, 0).sum(axis=1) >= CONFIDENT_PROBABILITY
+    own = y[queried][:, None]
+    return np.asarray((~(under | under.T)[y[near], own] & sure[near]).sum(axis=1))
+
+
+def class_tree(model: Model) -> NDArray[np.bool_] | None:
+    """Return (C, C) True if the column's class is the row's or below it; None for a flat model."""
+    targets = model.targets if isinstance(model, FittedModel) else None
+    return targets.under if isinstance(targets, TreeClasses) else None
 
 
 def find_contradictions(snapshot: Snapshot, ranking: Ranking, new: Rows) -> list[Contradiction]:
@@ -82,10 +99,15 @@ def find_contradictions(snapshot: Snapshot, ranking: Ranking, new: Rows) -> list
         X = ranking.warm.unit.take(snapshot.rows)
         y, proba = snapshot.y, out_of_sample_proba(model, X, snapshot.y)
         near = find_nearest_labelled(X, new).rows
-        counts = count_opposing(y, proba, new, near)
+        under = class_tree(model)
+        counts = count_opposing(y, proba, new, near, under)
     contradictions = []
     for place in np.flatnonzero(counts >= MIN_VOTES).tolist():
-        others = y[near[place]][y[near[place]] != y[new[place]]]
+        others = y[near[place]]
+        same = (
+            others == y[new[place]] if under is None else (under | under.T)[others, y[new[place]]]
+        )
+        others = others[~same]
         other = int(np.bincount(others).argmax())
         row, label = int(snapshot.rows[new[place]]), int(y[new[place]])
         votes = int((others == other).sum())
@@ -94,7 +116,7 @@ def find_contradictions(snapshot: Snapshot, ranking: Ranking, new: Rows) -> list
 
 
 def find_likely_errors(
-    y: Rows, proba: NDArray[np.float64]
+    y: Rows, proba: NDArray[np.float64], under: NDArray[np.bool_] | None = None
 ) -> tuple[Rows, Rows, NDArray[np.float64]]:
     """Find likely label errors; return their rows, the likelier classes and the margins.
 
@@ -103,19 +125,19 @@ def find_likely_errors(
     probability of the items labelled with it, and is the likeliest class that does. The rule
     alone misses half of the errors near the mean; the margin alone is never reached with many
     classes. The largest margin comes first. A class with a single label is left out: without
-    that label the model does not know the class.
+    that label the model does not know the class. `under` is that of `count_opposing`.
     """
     n, C = proba.shape
     if not n:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
     each, counts = np.arange(n), np.bincount(y, minlength=C)
-    own = proba[each, y]
-    others = proba.copy()
-    others[each, y] = -np.inf
+    inside = (np.eye(C, dtype=bool) if under is None else under)[y]
+    own = np.where(inside, proba, 0).sum(axis=1)
+    others = np.where(inside, -np.inf, proba)
     mean = np.bincount(y, weights=own, minlength=C) / np.maximum(counts, 1)
     mean[counts == 0] = np.inf
     counting = np.where(proba >= mean, proba, -np.inf)
-    by_rule = (counting.argmax(axis=1) != y) & (counting.max(axis=1) > own)
+    by_rule = ~inside[each, counting.argmax(axis=1)] & (counting.max(axis=1) > own)
     suspect = np.where(by_rule, counting.argmax(axis=1), others.argmax(axis=1))
     margin = proba[each, suspect] - own
     rows = np.flatnonzero((by_rule | (margin > MARGIN)) & (counts[y] > 1))

@@ -30,7 +30,8 @@ from annotator.learn.candidates import Pool
 from annotator.learn.coverage import Coverage, pool_coverage, shrunk_radius
 from annotator.learn.rows import Rows
 from annotator.learn.stopping import rare_class
-from annotator.learn.strategies import Pick, Utilities, largest_utilities, margin_scores
+from annotator.learn.strategies import Pick, Utilities, largest_utilities
+from annotator.learn.targets import ONE_CLASS, Targets
 
 MIN_UNCERTAINTY = 1e-6  # the least uncertainty, so that a sure model still gives every row a q
 WARM_CANDIDATES = 250  # UHerding chooses among this many uncertain and as many random rows
@@ -56,19 +57,18 @@ class HerdingMix:
         return [draw.next() for _ in range(min(want, pool.open.size))]
 
 
-def cold_start_size(classes: int) -> int:
-    """Return the number of labels of the cold start."""
-    return max(10, 2 * classes)
-
-
-def margin_uncertainty(proba: NDArray[np.floating]) -> NDArray[np.float32]:
+def margin_uncertainty(
+    proba: NDArray[np.floating], targets: Targets = ONE_CLASS
+) -> NDArray[np.float32]:
     """Return u (m,) of probabilities (m, C), never zero."""
-    return np.maximum(margin_scores(proba), MIN_UNCERTAINTY).astype(np.float32, copy=False)
+    return np.maximum(targets.margin(proba), MIN_UNCERTAINTY).astype(np.float32, copy=False)
 
 
-def drawing_weights(proba: NDArray[np.floating]) -> NDArray[np.float32]:
+def drawing_weights(
+    proba: NDArray[np.floating], targets: Targets = ONE_CLASS
+) -> NDArray[np.float32]:
     """Return u⁴ (m,) of probabilities (m, C)."""
-    return np.square(np.square(margin_uncertainty(proba)))
+    return np.square(np.square(margin_uncertainty(proba, targets)))
 
 
 class _Draw:
@@ -76,11 +76,13 @@ class _Draw:
 
     def __init__(self, mix: HerdingMix, pool: Pool, want: int) -> None:
         self.pool, self.open, self.rng = pool, pool.open, pool.rng
+        self.cold = pool.targets.cold_labels(len(pool.counts))
         wanted = pool.find
         if wanted is None:
-            wanted = rare_class(pool.counts, cold_start_size(len(pool.counts)))
+            total = int(pool.counts.sum()) if pool.labels is None else pool.labels
+            wanted = rare_class(pool.counts, total, self.cold)
         self.audits, self.spread = mix.audits, mix.spread if wanted is None else mix.hunting
-        self.uncertain = self._best(margin_scores(pool.proba), WARM_CANDIDATES + want)
+        self.uncertain = self._best(pool.targets.margin(pool.proba), WARM_CANDIDATES + want)
         self.likely = self.uncertain[:0]
         if wanted is not None:
             self.likely = self._best(pool.proba[:, wanted], 1 + want)
@@ -93,7 +95,7 @@ class _Draw:
 
     def next(self) -> Pick:
         asked, size = len(self.pool.labelled) + len(self.taken), self.open.size
-        if asked < cold_start_size(self.pool.proba.shape[1]):
+        if asked < self.cold:
             row, q, component = self._cold(), np.nan, "cold"
         else:
             row, q, component = self._mixed(asked)
@@ -199,7 +201,7 @@ class _HerdingPart:
             n = len(self.pool.labelled) // 10 * 10
             known = self.pool.unit.take(self.pool.labelled[:n])
             radius = shrunk_radius(self.coverage.radius, known)
-            weights = margin_uncertainty(self.pool.score(self.coverage.X))
+            weights = margin_uncertainty(self.pool.score(self.coverage.X), self.pool.targets)
             self._kernel = _UncertainKernel(
                 self.coverage.kernel(self.rows, radius), radius, weights
             )

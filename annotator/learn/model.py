@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import ProjectError
+from annotator.learn.class_levels import LevelModels, Parents, make_level_models
 from annotator.learn.custom_estimators import Logistic, load_custom_estimator
 from annotator.learn.ridge import RidgeLOO
 from annotator.learn.rows import CHUNK, UnitRows, normalize_rows
+from annotator.learn.tag_ridge import TagRidge
+from annotator.learn.targets import ONE_CLASS, TagSets, Targets, expand_classes
 
 FOLDS = 5
 
@@ -56,6 +59,47 @@ def load_estimator(name: str) -> Callable[[int], Any]:
     )
 
 
+class OneVsRest:
+    """One classifier for each of T tags, for estimators that know only classes."""
+
+    def __init__(self, make: Callable[[int], Any], tags: int) -> None:
+        """Fit a `make(2)` for each tag."""
+        self._make, self.classes_ = make, np.arange(tags)
+        self.targets = TagSets()
+        self._models: list[tuple[Any, int]] = []
+
+    def unfitted(self) -> OneVsRest:
+        """Return another one for the same tags."""
+        return OneVsRest(self._make, len(self.classes_))
+
+    def fit(self, X: NDArray[Any], y: NDArray[Any]) -> OneVsRest:
+        """Learn from unit rows X (n, d) and y (n, T), True for each tag of a row."""
+        columns = y.T.astype(np.int64)
+        self._models = [(self._make(2).fit(X, column), len(X)) for column in columns]
+        return self
+
+    def predict_proba(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Return the probability (m, T) of each tag for unit rows X (m, d)."""
+        columns = [
+            expand_classes(model.predict_proba(X), model.classes_, n, 2)[:, 1]
+            for model, n in self._models
+        ]
+        return np.stack(columns, axis=1)
+
+
+def make_estimator(name: str, C: int, *, tags: bool, parents: Parents = ()) -> Any:
+    """Return a new estimator of that name for C classes or, with `tags`, for C tags.
+
+    `parents` make the classes a tree.
+    """
+    make = load_estimator(name)
+    if parents:
+        return make_level_models(make, parents)
+    if not tags:
+        return make(C)
+    return TagRidge(C) if make is RidgeLOO else OneVsRest(make, C)
+
+
 def versioned_model_name(estimator: str, version: int) -> str:
     """Return the name of a model in the log and in exports: "ridge@128", "own.py:Mine@128"."""
     return f"{estimator.rpartition('/')[2]}@{version}"
@@ -67,6 +111,10 @@ class Model(Protocol):
     @property
     def name(self) -> str:
         """The estimator and the version of its labels: "ridge@128"."""
+
+    @property
+    def targets(self) -> Targets:
+        """What the probabilities predict: one class, or a set of tags."""
 
     def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """Return probabilities (m, C) for feature rows (m, d) as stored, of any length.
@@ -84,6 +132,12 @@ class FittedModel:
     estimator: Estimator
     n: int
     C: int
+
+    @property
+    def targets(self) -> Targets:
+        """What the probabilities predict: one class, or a set of tags."""
+        found: Targets = getattr(self.estimator, "targets", ONE_CLASS)
+        return found
 
     @property
     def calibrated(self) -> bool:
@@ -122,33 +176,26 @@ def fit_model(
     version: int,
     C: int,
     X: NDArray[np.float32],
-    y: NDArray[np.int64],
+    y: NDArray[Any],
     warm: object = None,
+    parents: Parents = (),
 ) -> FittedModel:
-    """Fit the estimator of that name on unit rows X (n, d) and y (n,) of C classes.
+    """Fit the estimator of that name on unit rows X (n, d) and labels y of C classes or tags.
 
-    `warm`, an earlier fit, saves time if it is one of the same estimator. Raises `ProjectError`
-    for an unknown name, `ExtraMissing` if the estimator's package is absent.
+    `warm`, an earlier fit, saves time if it is one of the same estimator. `parents` make the
+    classes a tree. Raises `ProjectError` for an unknown name, `ExtraMissing` if the estimator's
+    package is absent.
     """
-    fresh = load_estimator(estimator)(C)
-    if warm is not None and isinstance(warm, type(fresh)):
+    fresh = make_estimator(estimator, C, tags=y.ndim == 2, parents=parents)
+    grows = type(warm) is type(fresh) and not isinstance(fresh, OneVsRest)
+    if grows:
         fresh.fit(X, y, warm=warm)
     else:
         fresh.fit(X, y)
     return FittedModel(versioned_model_name(estimator, version), fresh, len(X), C)
 
 
-def expand_classes(proba: NDArray[Any], seen: NDArray[np.int64], n: int, C: int) -> NDArray[Any]:
-    """Return columns (m, C) for all classes; a class without labels gets 1/(n + C)."""
-    if len(seen) == C:
-        return proba
-    floor = 1 / (n + C)
-    expanded = np.full((len(proba), C), floor, dtype=proba.dtype)
-    expanded[:, seen] = proba * (1 - floor * (C - len(seen)))
-    return expanded
-
-
-def out_of_sample_proba(model: FittedModel, X: NDArray[Any], y: NDArray[np.int64]) -> NDArray[Any]:
+def out_of_sample_proba(model: FittedModel, X: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     """Return probabilities (n, C) for each labelled row by a fit without its own label.
 
     They come from exact leave-one-out if the estimator has it, else from 5-fold cross-validation
@@ -163,7 +210,12 @@ def out_of_sample_proba(model: FittedModel, X: NDArray[Any], y: NDArray[np.int64
         inside = fold != k
         if not inside.any():
             continue
-        fitted = type(model.estimator)(model.C).fit(X[inside], y[inside])  # type: ignore[call-arg]
+        fitted: Any
+        if isinstance(model.estimator, (OneVsRest, LevelModels)):
+            fitted = model.estimator.unfitted()
+        else:
+            fitted = type(model.estimator)(model.C)  # type: ignore[call-arg]
+        fitted.fit(X[inside], y[inside])
         part = fitted.predict_proba(X[~inside])
         proba[~inside] = expand_classes(part, fitted.classes_, int(inside.sum()), model.C)
     return proba

@@ -18,6 +18,7 @@ from annotator.learn.candidates import OpenRows, chunk_sums
 from annotator.learn.mixture import drawing_weights
 from annotator.learn.model import FittedModel
 from annotator.learn.rows import CHUNK, Rows, UnitRows
+from annotator.learn.targets import ONE_CLASS
 
 SAMPLE_SIZE = 10_000
 MAX_HOT_ROWS = 4096  # rows remembered as uncertain, over all pieces
@@ -48,7 +49,7 @@ def scan_whole_pool(unit_rows: UnitRows, model: FittedModel | None, C: int, mask
     rows = np.flatnonzero(mask)
     proba = model.pool_proba(unit_rows, rows) if model else uniform_proba(len(rows), C)
     weights = np.zeros(len(mask), dtype=np.float32)
-    weights[rows] = drawing_weights(proba)
+    weights[rows] = drawing_weights(proba, model.targets if model else ONE_CLASS)
     return Scan(rows, proba, len(rows), OpenRows(mask, weights, size=len(rows)))
 
 
@@ -122,10 +123,11 @@ class IncrementalScan:
             return
         X = self.unit.take(rows)
         proba = model.unit_proba(X)
-        scored = drawing_weights(proba)
+        scored = drawing_weights(proba, model.targets)
         self.scored[rows], self.weights[rows] = scored, scored * self.mask[rows]
         self._sum(piece)
-        self._remember(piece, rows, X, scored if find is None else proba[:, find])
+        sought = scored if find is None else model.targets.class_proba(proba, find)
+        self._remember(piece, rows, X, sought)
 
     def _remember(
         self, piece: int, rows: Rows, X: NDArray[np.float32], utilities: NDArray[np.floating]

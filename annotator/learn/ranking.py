@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from annotator.errors import ProjectError
 from annotator.learn.candidates import OpenRows, Pool
+from annotator.learn.class_levels import Parents, TreeClasses
 from annotator.learn.error_estimate import (
     DrawnLabels,
     ErrorEstimate,
@@ -30,9 +31,16 @@ from annotator.learn.model import (
     load_estimator,
     out_of_sample_proba,
 )
-from annotator.learn.pool_scan import IncrementalScan, Scan, scan_whole_pool, uniform_proba
+from annotator.learn.pool_scan import (
+    SAMPLE_SIZE,
+    IncrementalScan,
+    Scan,
+    scan_whole_pool,
+    uniform_proba,
+)
 from annotator.learn.registry import DEFAULT_STRATEGY, STRATEGIES
 from annotator.learn.rows import Rows, UnitRows, one_thread
+from annotator.learn.slices import AuditedSample, PoolSample
 from annotator.learn.stopping import (
     COMPARISON_STEP,
     STOP_SET_SIZE,
@@ -42,6 +50,7 @@ from annotator.learn.stopping import (
 )
 from annotator.learn.strategies import Pick, sample_uniform
 from annotator.learn.stratified import AcceptedRows, estimate_whole_pool
+from annotator.learn.targets import ONE_CLASS, TagSets, Targets
 
 MAX_SHOWN = 1000
 MAX_REBUILT = 1000  # labels
@@ -118,6 +127,31 @@ def estimate_alone(snapshot: Snapshot, model: FittedModel, seed: int) -> ErrorEs
         return None if scan is None else step.estimate(scan)[0]
 
 
+def sample_pool(snapshot: Snapshot, model: FittedModel, seed: int) -> PoolSample | None:
+    """Return the labels with their draws and the scanned rows, for estimates of parts of the pool.
+
+    None if no row is open.
+    """
+    with one_thread():
+        rng, unit = np.random.default_rng(seed), UnitRows(snapshot.features)
+        scan = _Step(snapshot, unit, model, {}, seed, rng).scan()
+        if scan is None:
+            return None
+        drawn, usable = (
+            _make_drawn_labels(snapshot, unit, model),
+            _usable_rows(snapshot, snapshot.rows),
+        )
+        rest = Unlabelled(scan.proba[: scan.sampled], scan.open.size)
+        labels = PoolSample(drawn, snapshot.rows[usable], rest, scan.rows[: scan.sampled])
+        if (accepted := snapshot.accepted) is None:
+            return labels
+        proba = model.pool_proba(unit, accepted.rows)
+        audited = AuditedSample(
+            accepted.audits[usable], Unlabelled(proba, accepted.size), accepted.rows
+        )
+        return replace(labels, accepted=audited)
+
+
 def _unit_rows(snapshot: Snapshot) -> UnitRows:
     warm = snapshot.previous.warm if snapshot.previous else None
     if warm is not None and warm.unit.matrix is snapshot.features:
@@ -136,7 +170,8 @@ def _fit(snapshot: Snapshot, unit: UnitRows, warm: object) -> FittedModel | None
     if not usable.any():
         return None
     X, y = unit.take(snapshot.rows[usable]), snapshot.y[usable]
-    return fit_model(snapshot.estimator, snapshot.version, len(snapshot.classes), X, y, warm)
+    C, parents = len(snapshot.classes), snapshot.parents
+    return fit_model(snapshot.estimator, snapshot.version, C, X, y, warm, parents)
 
 
 def _usable_rows(snapshot: Snapshot, rows: Rows) -> NDArray[np.bool_]:
@@ -167,7 +202,24 @@ class _Step:
                 None,
             )
         estimate, precision = self.estimate(scan)
-        return STRATEGIES[s.strategy](self.pool(scan), s.want), estimate, precision
+        inside = self.inside(scan)
+        picks = STRATEGIES[s.strategy](self.pool(inside), s.want) if len(inside.rows) else []
+        return picks, estimate, precision
+
+    def inside(self, scan: Scan) -> Scan:
+        """Return a scan of the rows that may be picked, if they are a part of the open rows.
+
+        Of a large part, a random sample is scored.
+        """
+        s = self.snapshot
+        if s.outside is None:
+            return scan
+        mask = scan.open.mask & ~s.outside
+        rows = np.flatnonzero(mask)
+        if len(rows) > SAMPLE_SIZE:
+            mask = np.zeros(len(mask), bool)
+            mask[self.rng.choice(rows, SAMPLE_SIZE, replace=False)] = True
+        return scan_whole_pool(self.unit, self.model, len(s.classes), mask)
 
     def scan(self) -> Scan | None:
         """Score the open rows with features; None without any."""
@@ -190,8 +242,18 @@ class _Step:
         return None if s.find is None else s.classes.index(s.find)
 
     def rare(self, estimate: ErrorEstimate | None) -> int | None:
-        counts = np.bincount(self.snapshot.y, minlength=len(self.snapshot.classes))
-        return rarest_class(counts, estimate)
+        s = self.snapshot
+        counts = self.targets.counts(s.y, len(s.classes))
+        return rarest_class(counts, len(s.y), estimate)
+
+    @property
+    def targets(self) -> Targets:
+        """What labels are to the model: classes or sets of tags."""
+        if self.model is not None:
+            return self.model.targets
+        if self.snapshot.parents:
+            return TreeClasses(self.snapshot.parents)
+        return TagSets() if self.snapshot.has_tags else ONE_CLASS
 
     def pool(self, scan: Scan) -> Pool:
         s, C = self.snapshot, len(self.snapshot.classes)
@@ -204,13 +266,15 @@ class _Step:
             labelled=s.rows[fitted],
             y=s.y[fitted],
             shown=_shown_rows(s),
-            counts=np.bincount(s.y, minlength=C),
+            counts=self.targets.counts(s.y, C),
             find=self.find,
             available=s.available,
             score=self.model.unit_proba if self.model else lambda X: uniform_proba(len(X), C),
             seed=self.seed,
             rng=self.rng,
             cache=self.cache,
+            targets=self.targets,
+            labels=len(s.y),
         )
 
     def estimate(self, scan: Scan) -> tuple[ErrorEstimate | None, Interval | None]:
@@ -247,7 +311,7 @@ class _Step:
 
     def _predict_sample(self, model: FittedModel) -> Rows:
         """Return the model's classes on a fixed random sample of the pool."""
-        return np.asarray(model.unit_proba(self._sample()).argmax(axis=1))
+        return np.asarray(model.targets.decide(model.unit_proba(self._sample())))
 
     def _sample(self) -> NDArray[np.float32]:
         available = self.snapshot.available
@@ -268,17 +332,22 @@ class _Step:
         sample, size = self._sample(), int((~s.closed).sum())
         size += s.accepted.size if s.accepted else 0
         for n in range(COMPARISON_STEP, min(last.n, MAX_REBUILT), COMPARISON_STEP):
-            missed = None if s.missed is None else s.missed[:n]
-            early = replace(
-                s, rows=s.rows[:n], y=s.y[:n], q=s.q[:n], pool=s.pool[:n], missed=missed
-            )
+            early = _first_labels(s, n)
             model = _fit(early, self.unit, model.estimator if model else None)
             if model is not None:
                 proba = model.unit_proba(sample)
                 rest = Unlabelled(proba, size + last.n - n)
                 estimate = estimate_error(_make_drawn_labels(early, self.unit, model), rest)
-                past = past.extended(n, estimate, np.asarray(proba.argmax(axis=1)))
+                past = past.extended(n, estimate, np.asarray(model.targets.decide(proba)))
         return past
+
+
+def _first_labels(s: Snapshot, n: int) -> Snapshot:
+    missed = None if s.missed is None else s.missed[:n]
+    tags = None if s.tags_missed is None else s.tags_missed[:n]
+    return replace(
+        s, rows=s.rows[:n], y=s.y[:n], q=s.q[:n], pool=s.pool[:n], missed=missed, tags_missed=tags
+    )
 
 
 def _make_drawn_labels(snapshot: Snapshot, unit: UnitRows, model: FittedModel) -> DrawnLabels:
@@ -286,10 +355,14 @@ def _make_drawn_labels(snapshot: Snapshot, unit: UnitRows, model: FittedModel) -
     rows, y = snapshot.rows[fitted], snapshot.y[fitted]
     X = unit.take(rows)
     proba, known = out_of_sample_proba(model, X, y), model.unit_proba(X)
-    missed = None if snapshot.missed is None else snapshot.missed[fitted]
-    return DrawnLabels(
-        proba, known, y, snapshot.q[fitted], snapshot.pool[fitted], model.calibrated, missed
+    missed, tags_missed = (
+        None if values is None else values[fitted]
+        for values in (snapshot.missed, snapshot.tags_missed)
     )
+    return DrawnLabels(
+        proba, known, y, snapshot.q[fitted], snapshot.pool[fitted], model.calibrated, missed,
+        model.targets, tags_missed,
+    )  # fmt: skip
 
 
 def _shown_rows(snapshot: Snapshot) -> Rows:
@@ -316,8 +389,8 @@ class Snapshot:
     """(N,) True for rows whose features exist; None for all."""
     rows: Rows
     """(n,) labelled pool rows in the order they were asked."""
-    y: Rows
-    """(n,) index into classes."""
+    y: NDArray[Any]
+    """(n,) index into classes; (n, C) True for each tag if an item may have several classes."""
     q: NDArray[np.float64]
     """(n,) propensity of each draw; NaN if there was none (imports, pages, searches)."""
     pool: Rows
@@ -337,8 +410,19 @@ class Snapshot:
     """The rows that `finish` accepted from the model: part of the pool, none of them open."""
     missed: NDArray[np.float64] | None = None
     """(n,) 1 if the prediction before the label was wrong, 0 if it was right, NaN without one."""
+    tags_missed: NDArray[np.float64] | None = None
+    """(n,) the share of tags of which that prediction was wrong, NaN without one."""
+    parents: Parents = ()
+    """The place of the parent of each class, -1 at the top; empty for classes without parents."""
+    outside: NDArray[np.bool_] | None = None
+    """(N,) True for open rows not to pick; None if any open row may be picked."""
     previous: Ranking | None = None
     """The last ranking: it saves time, and changes nothing beyond rounding."""
+
+    @property
+    def has_tags(self) -> bool:
+        """True if an item may have several classes."""
+        return self.y.ndim == 2
 
 
 def check_snapshot(snapshot: Snapshot) -> None:

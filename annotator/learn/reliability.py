@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 
@@ -47,7 +47,7 @@ def krippendorff_alpha(units: Iterable[Sequence[str]]) -> float | None:
     return 1 - disagreement * (n - 1) / expected if expected else None
 
 
-def model_agreement(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
+def model_agreement(first: NDArray[Any], second: NDArray[Any]) -> float:
     """Return Cohen's κ of two models' classes (m,) of the same items; 1 if both give one class."""
     kappa = cohen_kappa(list(zip(first.tolist(), second.tolist(), strict=True)))
     return 1.0 if kappa is None else kappa

@@ -9,7 +9,7 @@ Y_m − α_m / A_mm (Allen's PRESS; Rifkin & Lippert, MIT-CSAIL-TR-2007-025). λ
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,14 @@ def reviewed_at(n: int) -> int:
     return n // step * step
 
 
+class ScoreCalibration(Protocol):
+    """What turns scores into probabilities."""
+
+    def proba(self, scores: NDArray[Any]) -> NDArray[Any]:
+        """Return probabilities (m, C) of scores (m, C), in their float type."""
+        ...
+
+
 class RidgeLOO:
     """Ridge regression on unit rows, with exact leave-one-out probabilities.
 
@@ -63,19 +71,19 @@ class RidgeLOO:
     def __init__(self, classes: int) -> None:
         self.classes_ = np.arange(classes)
         self.penalty = FIRST_PENALTY
-        self.calibration = Calibration(INITIAL_TEMPERATURE, np.zeros(classes))
+        self.calibration: ScoreCalibration = Calibration(INITIAL_TEMPERATURE, np.zeros(classes))
         self.coef_: Array = np.zeros((0, classes))
         self._loo: Array = np.zeros((0, classes))
-        self._y: LabelIndices = np.zeros(0, dtype=np.int64)
+        self._y: NDArray[Any] = np.zeros(0, dtype=np.int64)
         self._form: Form | None = None
 
-    def fit(self, X: NDArray[Any], y: LabelIndices, warm: RidgeLOO | None = None) -> RidgeLOO:
+    def fit(self, X: NDArray[Any], y: NDArray[Any], warm: RidgeLOO | None = None) -> RidgeLOO:
         """Learn from unit rows X (n, d) and y (n,) in 0..C-1, in the order asked.
 
         `warm`, an earlier fit, only saves time: equal leading rows are not computed again.
         """
         rows = np.concatenate([np.asarray(X, float), np.ones((len(X), 1))], axis=1)
-        Y = np.eye(len(self.classes_))[y]
+        Y = self._encode(y)
         before = warm._form if warm is not None else None
         K = None if uses_column_form(rows) else gram_matrix(rows, before)
         self.penalty = self._review(rows, K, Y, y, warm)
@@ -84,23 +92,33 @@ class RidgeLOO:
         else:
             self._form = make_row_form(rows, K, self.penalty, before)
         self.coef_, self._loo = self._form.solve(Y)
-        self._y = np.array(y, dtype=np.int64)
-        self.calibration = fit_calibration(self._loo, self._y)
+        self._y = np.array(y)
+        self._calibrate()
         return self
 
+    def _encode(self, y: NDArray[Any]) -> Array:
+        """Return the targets (n, C) of labels: one-hot."""
+        return np.asarray(np.eye(len(self.classes_))[y])
+
+    def _best_penalty(self, path: list[Array], y: NDArray[Any]) -> float:
+        return best_penalty(path, y)
+
+    def _calibrate(self) -> None:
+        self.calibration = fit_calibration(self._loo, self._y)
+
     def _review(
-        self, X: Array, K: Array | None, Y: Array, y: LabelIndices, warm: RidgeLOO | None
+        self, X: Array, K: Array | None, Y: Array, y: NDArray[Any], warm: RidgeLOO | None
     ) -> float:
         n = reviewed_at(len(y))
         if n == 0:
             return FIRST_PENALTY
         if warm is not None and warm._reviewed(X[:n], y[:n]):
             return warm.penalty
-        return best_penalty(
+        return self._best_penalty(
             regularization_path(X[:n], K if K is None else K[:n, :n], Y[:n], PENALTIES), y[:n]
         )
 
-    def _reviewed(self, X: Array, y: LabelIndices) -> bool:
+    def _reviewed(self, X: Array, y: NDArray[Any]) -> bool:
         if self._form is None or reviewed_at(len(self._y)) != len(y):
             return False
         same = np.array_equal(self._y[: len(y)], y)

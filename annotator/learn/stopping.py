@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,12 +83,13 @@ class ModelHistory:
     """The estimates so far, by number of labels."""
     kappas: tuple[float, ...] = ()
     """Cohen's κ of models 10 labels apart on a fixed sample of the pool, latest last."""
-    sample_classes: NDArray[np.int64] | None = None
-    """(k,) the classes of that sample by the model at the last multiple of 10 labels."""
+    sample_classes: NDArray[Any] | None = None
+    """(k,) the classes of that sample by the model at the last multiple of 10 labels; of tags
+    (k, C)."""
     labels: int = 0
 
     def extended(
-        self, labels: int, estimate: ErrorEstimate | None, sample_classes: NDArray[np.int64] | None
+        self, labels: int, estimate: ErrorEstimate | None, sample_classes: NDArray[Any] | None
     ) -> ModelHistory:
         """Return the history with the model of `labels` labels added.
 
@@ -101,7 +103,7 @@ class ModelHistory:
         before = self.sample_classes
         fresh: tuple[float, ...] = ()
         if before is not None and len(before) == len(sample_classes):
-            fresh = (model_agreement(before, sample_classes),)
+            fresh = (model_agreement(before.ravel(), sample_classes.ravel()),)
         return ModelHistory(points, (*self.kappas, *fresh), sample_classes, labels)
 
 
@@ -144,13 +146,12 @@ def advise_stopping(
     return StoppingAdvice(target is None, "more labels hardly change the model")
 
 
-def rare_class(counts: NDArray[np.int64], least: int = RARE_MIN_LABELS) -> int | None:
-    """Return the rarest class found if it is rare among the labels; else None.
+def rare_class(counts: NDArray[np.int64], total: int, least: int = RARE_MIN_LABELS) -> int | None:
+    """Return the rarest class found if it is rare among the `total` labels; else None.
 
     A class is rare below 10 %, and below half of its share if all C classes were equal. With
     fewer than `least` labels no class is rare.
     """
-    total = int(counts.sum())
     seen = np.flatnonzero(counts)
     if total < least or len(seen) < 2:
         return None
@@ -158,9 +159,11 @@ def rare_class(counts: NDArray[np.int64], least: int = RARE_MIN_LABELS) -> int |
     return least_of if counts[least_of] < rare_share(len(counts)) * total else None
 
 
-def rarest_class(counts: NDArray[np.int64], estimate: ErrorEstimate | None) -> int | None:
+def rarest_class(
+    counts: NDArray[np.int64], total: int, estimate: ErrorEstimate | None
+) -> int | None:
     """Return the class that may be worth a search: rare among the labels, or else in the pool."""
-    among_labels = rare_class(counts)
+    among_labels = rare_class(counts, total)
     return _rare_in_pool(estimate, counts) if among_labels is None else among_labels
 
 

@@ -49,28 +49,17 @@ class Strategy(Protocol):
 
 def margin(pool: Pool) -> Utilities:
     """Return 1 − (p₁ − p₂) of the two most probable classes (Scheffer et al. 2001)."""
-    return margin_scores(pool.proba)
-
-
-def margin_scores(proba: NDArray[Any]) -> Utilities:
-    """Return 1 − (p₁ − p₂) for each row of (m, C)."""
-    if proba.shape[1] == 1:
-        return np.zeros(len(proba), dtype=proba.dtype)
-    if proba.shape[1] == 2:
-        return np.asarray(1 - np.abs(proba[:, 0] - proba[:, 1]))
-    top = np.partition(proba, -2, axis=1)[:, -2:]
-    return np.asarray(1 - (top[:, 1] - top[:, 0]))
+    return pool.targets.margin(pool.proba)
 
 
 def entropy(pool: Pool) -> Utilities:
     """Return −Σ p log p."""
-    p = np.maximum(pool.proba, np.finfo(pool.proba.dtype).tiny)
-    return np.asarray(-(p * np.log(p)).sum(axis=1))
+    return pool.targets.entropy(pool.proba)
 
 
 def least_confidence(pool: Pool) -> Utilities:
-    """Return 1 − p of the most probable class."""
-    return np.asarray(1 - pool.proba.max(axis=1))
+    """Return 1 − p of the most probable class, or set of tags."""
+    return np.asarray(1 - pool.targets.confidence(pool.proba))
 
 
 def seed_formula(pool: Pool) -> Utilities:
@@ -81,7 +70,8 @@ def seed_formula(pool: Pool) -> Utilities:
 
 def max_probability(pool: Pool) -> Utilities:
     """Return the probability of the class searched for; of the last class if there is none."""
-    return np.asarray(pool.proba[:, -1 if pool.find is None else pool.find])
+    wanted = pool.proba.shape[1] - 1 if pool.find is None else pool.find
+    return pool.targets.class_proba(pool.proba, wanted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,29 +45,33 @@ def estimate_whole_pool(
     outside of the audit.
     """
     left, size = (
-        estimate_error(_select_labels(drawn, ~audits), rest),
+        estimate_error(select_labels(drawn, ~audits), rest),
         accepted.size + int(audits.sum()),
     )
     if left is None or not audits.any():
         return left
     pool = size - np.arange(int(audits.sum()))
-    part = estimate_error(_select_labels(drawn, audits, 1 / pool, pool), accepted)
+    part = estimate_error(select_labels(drawn, audits, 1 / pool, pool), accepted)
     assert part is not None  # its labels have a q, and its rest is not empty
     share = size / (size + int((~audits).sum()) + rest.size)
-    error = _join_strata(_error_interval(part), _error_interval(left), share)
-    shares = (_join_strata(a, b, share) for a, b in zip(part.shares, left.shares, strict=True))
+    error = join_strata(error_interval(part), error_interval(left), share)
+    shares = (join_strata(a, b, share) for a, b in zip(part.shares, left.shares, strict=True))
+    tags = None
+    if part.tags is not None and left.tags is not None:
+        tags = join_strata(part.tags, left.tags, share)
     return ErrorEstimate(
         error.value, error.low, error.high, part.n_eff + left.n_eff,
-        part.labels + left.labels, tuple(shares),
+        part.labels + left.labels, tuple(shares), tags,
     )  # fmt: skip
 
 
-def _select_labels(
+def select_labels(
     drawn: DrawnLabels,
     which: NDArray[np.bool_],
     q: NDArray[np.float64] | None = None,
     pool: NDArray[np.int64] | None = None,
 ) -> DrawnLabels:
+    """Return the labels of `which` (n,), with other draws if they are given."""
     return DrawnLabels(
         drawn.proba[which],
         drawn.fitted[which],
@@ -76,14 +80,17 @@ def _select_labels(
         drawn.pool[which] if pool is None else pool,
         drawn.calibrated,
         None if drawn.missed is None else drawn.missed[which],
+        drawn.targets,
+        None if drawn.tags_missed is None else drawn.tags_missed[which],
     )
 
 
-def _error_interval(found: ErrorEstimate) -> Interval:
+def error_interval(found: ErrorEstimate) -> Interval:
+    """Return the error of an estimate with its interval."""
     return Interval(found.error, found.low, found.high)
 
 
-def _join_strata(one: Interval, other: Interval, share: float) -> Interval:
+def join_strata(one: Interval, other: Interval, share: float) -> Interval:
     """Return the mean of two parts estimated independently; `share` of all is the first part."""
     value = share * one.value + (1 - share) * other.value
     below = np.hypot(share * (one.value - one.low), (1 - share) * (other.value - other.low))

@@ -7,21 +7,30 @@ estimate of the error on the pool.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.log.entries import Action, Entry
+from annotator.log.entries import PREDICTED, Action, Entry
 
 WINDOW = 50
+
+IsWithin = Callable[[str, str], bool]
+"""A function that tells whether a class is another one, or a kind of it."""
+
+
+def is_equal(name: str, other: str) -> bool:
+    """Return True for the same class: `IsWithin` of classes without a hierarchy."""
+    return name == other
 
 
 @dataclass(slots=True)
 class PrequentialScores:
     """Two scores for each standing label that the model had predicted, updated row by row."""
 
+    is_within: IsWithin = is_equal
     _points: dict[int, tuple[float, bool]] = field(default_factory=dict)
 
     def apply(self, entry: Entry) -> None:
@@ -35,7 +44,19 @@ class PrequentialScores:
         elif entry.action is not Action.LABEL or entry.second or entry.by_machine:
             return
         elif entry.label and entry.proba:
-            self._points[entry.seq] = _score_prediction(entry.proba, entry.label)
+            if PREDICTED in (entry.extra or {}):
+                self._points[entry.seq] = _score_set(entry)
+            else:
+                self._points[entry.seq] = self._score(entry.proba, entry.label)
+
+    def _score(self, proba: Mapping[str, float], label: str) -> tuple[float, bool]:
+        """Score a prediction; a class below the label counts as the label."""
+        kinds = {label}
+        if self.is_within is not is_equal:
+            kinds = {name for name in proba if self.is_within(name, label)}
+        right = sum(p for name, p in proba.items() if name in kinds)
+        squared = sum(p**2 for name, p in proba.items() if name not in kinds) + (right - 1) ** 2
+        return squared / len(proba), max(proba, key=lambda name: proba[name]) not in kinds
 
     def __len__(self) -> int:
         return len(self._points)
@@ -51,11 +72,11 @@ class PrequentialScores:
         return np.array([float(wrong) for _, wrong in self._points.values()])
 
 
-def _score_prediction(proba: Mapping[str, float], label: str) -> tuple[float, bool]:
-    squared = sum((p - (name == label)) ** 2 for name, p in proba.items())
-    if label not in proba:
-        squared += 1.0  # a class that the model did not know
-    return squared / max(len(proba), 1), max(proba, key=lambda name: proba[name]) != label
+def _score_set(entry: Entry) -> tuple[float, bool]:
+    """Score the prediction of a set of classes, which is right if the whole set is."""
+    held, proba = (entry.label or "").split("|"), entry.proba or {}
+    squared = sum((p - (name in held)) ** 2 for name, p in proba.items())
+    return squared / max(len(proba), 1), entry.predicted != entry.label
 
 
 def windowed_mean(values: NDArray[np.float64], window: int = WINDOW) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from math import inf
 from typing import Any
 
 from annotator.log.entries import Action, Entry, LogState
-from annotator.log.prequential import PrequentialScores
+from annotator.log.prequential import IsWithin, PrequentialScores, is_equal
 from annotator.log.store import DecidedMeanwhile, Store
 
 EntryCallback = Callable[[Entry], object]
@@ -23,13 +23,15 @@ class LogWriter:
         clock: Callable[[], float],
         on_written: EntryCallback | None = None,
         on_applied: EntryCallback | None = None,
+        is_within: IsWithin = is_equal,
     ) -> None:
         """Read the log so far.
 
         `on_written` is called with each row that is written here, once it is on disk; `on_applied`
         with each row that comes after the start, own or not, once it is part of the state.
+        `is_within` tells which predictions are right for a label.
         """
-        self.state, self.prequential = LogState(), PrequentialScores()
+        self.state, self.prequential = LogState(), PrequentialScores(is_within)
         self._store, self._annotator, self._clock = store, annotator, clock
         self._on_written, self._on_applied = on_written, on_applied
         self._from_others: list[Entry] = []

@@ -6,15 +6,18 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annotator.items.refs import make_printable
 from annotator.learn.strategies import Pick
+from annotator.learn.targets import ONE_CLASS, TagSets, Targets
 from annotator.pages import orders
 from annotator.pages.journal import PageJournal
 from annotator.pages.orders import Rows
 from annotator.pages.page import Page, SelectionMode
 from annotator.pages.request import PageOrder, PageRequest
 from annotator.pages.source import SessionSource, SubmittedPage
+from annotator.pages.tag_sets import predicted_sets, set_probability
 from annotator.project.settings import ClassInfo
 from annotator.session.session import LabelSession
 
@@ -120,8 +123,8 @@ class BrowseSource(SessionSource):
         rows, proba = orders.predict_rows(learner, sampled)
         if not len(rows):
             return None
-        class_index = learner.classes.index(request.label) if request.label else None
-        proba = orders.exclude_classes(rows, proba, self._excluded, learner.classes)
+        rows, proba, names, targets = self._opinions(rows, proba)
+        class_index = names.index(request.label) if request.label else None
         if request.order is PageOrder.NEEDED:
             allowed = request.target * len(self.session.queue.refs) * len(sampled) / open_
             again = np.isin(rows, list(self._excluded))
@@ -139,14 +142,32 @@ class BrowseSource(SessionSource):
         else:
             asks = request.select is SelectionMode.EXCEPTIONS
             class_index, places = orders.choose_rows(
-                proba, request.order, self._size, class_index, exceptions=asks
+                proba, request.order, self._size, class_index, exceptions=asks, targets=targets
             )
-        label = "" if class_index is None else learner.classes[class_index]
+        label = "" if class_index is None else names[class_index]
         if not len(places):
             return self._random_page(
                 rows, f"random page: no item is predicted as {make_printable(label)}"
             )
         return self._page(rows[places].tolist(), label)
+
+    def _opinions(
+        self, rows: Rows, proba: NDArray[np.float32]
+    ) -> tuple[Rows, NDArray[np.float32], Sequence[str], Targets]:
+        """Return the rows, their probabilities, what these are of, and how a label is predicted.
+
+        Where an item may have several classes, a page that asks for exceptions is about a set.
+        """
+        learner, request = self.session.learner, self.request
+        targets = learner.targets
+        if not isinstance(targets, TagSets):
+            kept = orders.exclude_classes(rows, proba, self._excluded, learner.classes)
+            return rows, kept, learner.classes, targets
+        if request.select is not SelectionMode.EXCEPTIONS:
+            return rows, proba, learner.classes, targets
+        return *predicted_sets(
+            rows, proba, targets, learner.classes, self._excluded, request.label
+        ), ONE_CLASS
 
     def _page_of_cluster(self, rows: Rows) -> Page | None:
         learner = self.session.learner
@@ -168,9 +189,10 @@ class BrowseSource(SessionSource):
 
     def _random_page(self, rows: Rows, note: str = "") -> Page:
         draws = orders.random_draws(rows, self._size, self._rng)
-        # A page of items that were skipped before is not a draw from all open items.
-        refs = self.session.queue.refs
-        kept = {} if self._skipped else {refs[pick.row]: pick for pick in draws}
+        # A page of items that were skipped before, or of those of a query, is not a draw from all
+        # open items.
+        refs, part = self.session.queue.refs, self._skipped or self.session.within
+        kept = {} if part else {refs[pick.row]: pick for pick in draws}
         return self._page([pick.row for pick in draws], draws=kept, order="random", note=note)
 
     def _page(
@@ -187,7 +209,9 @@ class BrowseSource(SessionSource):
         queue.cache_rows(zip(refs, rows, strict=True))
         label = request.label if label is None else label
         probas = {ref: says(row, ref)[0] for ref, row in zip(refs, rows, strict=True)}
-        chances = {ref: proba.get(label, 0.0) for ref, proba in probas.items() if proba and label}
+        chances = {
+            ref: self._chance(proba, label) for ref, proba in probas.items() if proba and label
+        }
         excluded = {
             queue.refs[row]: tuple(self._excluded[row]) for row in rows if row in self._excluded
         }
@@ -197,6 +221,12 @@ class BrowseSource(SessionSource):
             refs, label, request.select, order or request.order, negative, draws or {}, chances,
             excluded, number=self._count, of=self._pages_left(), note=note,
         )  # fmt: skip
+
+    def _chance(self, proba: Mapping[str, float], label: str) -> float:
+        """Return the probability of a class or, if the items get a set of classes, of the set."""
+        if self.session.multi and self.request.select is SelectionMode.EXCEPTIONS:
+            return set_probability(proba, label, self.session.classes)
+        return proba.get(label, 0.0)
 
     def _pages_left(self) -> int:
         """Return the number of pages in all, as far as it is known now."""

@@ -11,7 +11,8 @@ from annotator.learn.diverse import spherical_kmeans
 from annotator.learn.model import FittedModel
 from annotator.learn.nearest import CosineIndex
 from annotator.learn.rows import normalize_rows
-from annotator.learn.strategies import Pick, margin_scores
+from annotator.learn.strategies import Pick
+from annotator.learn.targets import ONE_CLASS, Targets
 from annotator.pages.request import PageOrder
 from annotator.session.learner import Learner
 
@@ -82,10 +83,10 @@ def sample_rows(rows: Rows, rng: np.random.Generator) -> Rows:
     )
 
 
-def rank_likely(proba: NDArray[np.float32], class_index: int) -> Rows:
+def rank_likely(proba: NDArray[np.float32], class_index: int, targets: Targets = ONE_CLASS) -> Rows:
     """Return the places (k,) of rows predicted as the class, surest first, then the likeliest."""
     p = proba[:, class_index]
-    return np.lexsort((-p, proba.argmax(axis=1) != class_index))
+    return np.lexsort((-p, ~targets.predicted_as(proba, class_index)))
 
 
 def rank_predicted(proba: NDArray[np.float32], class_index: int) -> Rows:
@@ -106,9 +107,13 @@ def pick_class(proba: NDArray[np.float32], n: int, *, doubtful: bool) -> int:
     return int(np.argmax(doubts))
 
 
-def rank_uncertain(proba: NDArray[np.float32], class_index: int | None) -> Rows:
+def rank_uncertain(
+    proba: NDArray[np.float32], class_index: int | None, targets: Targets = ONE_CLASS
+) -> Rows:
     """Return the places (k,) of the rows by doubt about the class; None: between all classes."""
-    doubt = margin_scores(proba) if class_index is None else -np.abs(proba[:, class_index] - 0.5)
+    doubt = targets.margin(proba)
+    if class_index is not None:
+        doubt = -np.abs(proba[:, class_index] - 0.5)
     return np.argsort(-doubt, kind="stable")
 
 
@@ -119,6 +124,7 @@ def choose_rows(
     class_index: int | None,
     *,
     exceptions: bool,
+    targets: Targets = ONE_CLASS,
 ) -> tuple[int | None, Rows]:
     """Choose the class that a page asks about, if any, and the places (k,) of up to `n` rows.
 
@@ -132,8 +138,8 @@ def choose_rows(
         surest = rank_predicted(proba, class_index)
         return class_index, (surest[::-1] if doubtful else surest)[:n]
     if doubtful or class_index is None:
-        return class_index, rank_uncertain(proba, class_index)[:n]
-    return class_index, rank_likely(proba, class_index)[:n]
+        return class_index, rank_uncertain(proba, class_index, targets)[:n]
+    return class_index, rank_likely(proba, class_index, targets)[:n]
 
 
 def within_allowance(doubt: NDArray[np.float64], allowed: float) -> NDArray[np.bool_]:

@@ -11,6 +11,7 @@ import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import combinations
 
 from annotator.errors import ProjectError, bullet_list
 from annotator.items.refs import make_printable
@@ -92,6 +93,19 @@ class ClassTree:
     def agree(self, one: str, other: str) -> bool:
         """Return True if two labels do not contradict each other: one is within the other."""
         return self.is_within(one, other) or self.is_within(other, one)
+
+    def all_agree(self, labels: Collection[str]) -> bool:
+        """Return True if no two labels contradict each other."""
+        return all(self.agree(one, other) for one, other in combinations(labels, 2))
+
+    def level_out(self, labels: Sequence[str]) -> list[str]:
+        """Return labels of one item as fine as all that do not contradict them.
+
+        `vehicle` and `car` become `vehicle` twice; `cat` beside them stays.
+        """
+        if self.is_flat:
+            return list(labels)
+        return [next(above for above in self.line(label) if above in labels) for label in labels]
 
     def below(self, name: str) -> tuple[str, ...]:
         """Return the classes below `name` at any depth, in order of the tree."""

@@ -1,8 +1,7 @@
 """Several classes on one item: a set of classes is one label, written `ok|dusty`.
 
-The log, the tables and the model treat such a set as any other label. To the model each set in
-use is a class of its own (label powerset: Tsoumakas & Katakis, "Multi-label classification: an
-overview", 2007), so its error estimate counts an item as right only if the whole set is right.
+The log and the tables treat such a set as any other label. The model has one part for each class,
+which tells whether an item has it, and a threshold for each: what it predicts is again a set.
 """
 
 from __future__ import annotations
@@ -10,6 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 SEPARATOR = "|"
 NO_CLASS = "(none)"
@@ -72,13 +74,20 @@ def check_labels(labels: Iterable[str | None], classes: Collection[str], multi: 
             raise ValueError(f"{label!r} is not among the classes {tuple(classes)}")
 
 
-def powerset_classes(labels: Iterable[str], classes: Sequence[str]) -> tuple[str, ...]:
-    """Return the classes of the model: each class alone, no class, and every other set in use."""
-    return tuple(dict.fromkeys([*classes, NO_CLASS, *labels]))
+def name_decisions(decided: NDArray[Any], classes: Sequence[str]) -> list[str]:
+    """Return the labels of predicted class indices (m,), or of predicted sets (m, C)."""
+    if decided.ndim == 1:
+        return [classes[c] for c in decided.tolist()]
+    places = ((place for place, has in enumerate(row) if has) for row in decided.tolist())
+    return [ClassSet(tuple(classes[place] for place in row)).to_text() for row in places]
 
 
 def class_probabilities(proba: Mapping[str, float], classes: Sequence[str]) -> dict[str, float]:
-    """Return the probability of each class, summed over the sets that contain it."""
+    """Return the probability of each class.
+
+    Rows of the log that older versions wrote have the probabilities of sets instead: these are
+    summed over the sets that contain the class.
+    """
     found = dict.fromkeys(classes, 0.0)
     for label, p in proba.items():
         for name in ClassSet.from_text(label).names:

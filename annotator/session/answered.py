@@ -53,7 +53,7 @@ class AnswerHistory:
         own = [*state.history.get(session.annotator, {}).values()]
         current = session.current.ref if session.current else None
         yield from (e for e in reversed(own) if e.ref != current and self._is_own_place(e))
-        if session.blind:
+        if session.blind or session.mode.refines is not None:
             return
         others = [
             reversed([*rows.values()])
@@ -65,34 +65,32 @@ class AnswerHistory:
                 yield entry
 
     def _is_own_place(self, entry: Entry) -> bool:
-        session, name = self._session, self._session.annotator
-        if session.second:
-            return entry.second and not is_repeat(entry) and self._leads(entry, name)
-        if session.audit not in (None, entry.audit):
-            return False
-        return (not entry.second or is_repeat(entry)) and self._leads(entry, name)
+        session = self._session
+        given_here = session.may_undo(entry) and entry.annotator == session.annotator
+        # Second opinions are looked back at where they are given, repeats where they are asked.
+        kind = entry.second and not is_repeat(entry)
+        return given_here and kind == session.second and self._leads(entry, own=True)
 
     def _is_others_place(self, entry: Entry) -> bool:
-        if entry.second or not self._leads(entry, None):
-            return False
         stack = self._session.state.standing.get(entry.ref, [])
-        return not any(
-            self._is_own_place(e) for e in stack if e.annotator == self._session.annotator
-        )
+        found = not entry.second and self._leads(entry, own=False)
+        return found and not any(self._is_own_place(e) for e in stack)
 
-    def _leads(self, entry: Entry, annotator: str | None) -> bool:
-        """Return whether a person gave this answer first: no correction, nor a later answer."""
-        if not _by_hand(entry):
-            return False
-        stack = _answers_beside(self._session.state, entry)
-        if any(e.seq == entry.corrects for e in stack):
+    def _leads(self, entry: Entry, own: bool) -> bool:
+        """Return whether a person gave this answer first: no correction, nor a later answer.
+
+        With `own` only answers that this annotator gave in such a session count.
+        """
+        session = self._session
+        stack = _answers_beside(session.state, entry)
+        if not _by_hand(entry) or any(e.seq == entry.corrects for e in stack):
             return False
         if is_repeat(entry):
             return True  # each time that an item is asked again is a place of its own
         before = (e for e in stack if e.seq < entry.seq and _by_hand(e) and not is_repeat(e))
-        if self._session.audit is not None:
-            before = (e for e in before if e.audit == entry.audit)
-        return not any(annotator in (None, e.annotator) for e in before)
+        return not any(
+            not own or (e.annotator == session.annotator and session.may_undo(e)) for e in before
+        )
 
 
 def _answers_beside(state: LogState, entry: Entry) -> Sequence[Entry]:

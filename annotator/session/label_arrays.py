@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annotator.log.entries import Action, Entry, LogState
+from annotator.log.prequential import IsWithin, is_equal
+from annotator.project.label_sets import split_label
 
 RowLookup = Callable[[list[str]], Sequence[int] | NDArray[np.int64]]
 
@@ -25,7 +28,8 @@ class LoggedLabels:
 
     rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     """Pool rows; -1 if the pool lacks the item."""
-    y: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    y: NDArray[Any] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """(n,) classes; (n, C) True for each class if an item may have several."""
     q: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     """The propensity of the first decision on the item; NaN if the draw was not random."""
     pool: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -33,6 +37,8 @@ class LoggedLabels:
     """The part of the strategy that picked the item, or the name of an audit."""
     missed: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     """1 if the prediction before the first decision was wrong, 0 if right, NaN without one."""
+    tags_missed: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """The share of the classes of which that prediction was wrong, NaN without one."""
     accepted: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     """(k,) pool rows that a model labelled after an audit."""
     certified: frozenset[str] = frozenset()
@@ -46,6 +52,7 @@ class LoggedLabels:
             np.concatenate([self.pool, more.pool]),
             self.component + more.component,
             np.concatenate([self.missed, more.missed]),
+            np.concatenate([self.tags_missed, more.tags_missed]),
             np.concatenate([self.accepted, more.accepted]),
             self.certified | more.certified,
         )
@@ -54,8 +61,13 @@ class LoggedLabels:
 class LabelArrays:
     """The labels of one log state as arrays; belongs to the session of that state."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_within: IsWithin = is_equal, *, multi: bool = False) -> None:
+        """Begin without labels; `is_within` tells which predictions are right for a label.
+
+        With `multi` a label is a set of classes.
+        """
         self._mark: object = None
+        self._is_within, self._multi = is_within, multi
         self._labels = LoggedLabels()
         self._read, self._last = 0, 0  # items of the state, and the newest row of the log in them
 
@@ -68,53 +80,93 @@ class LabelArrays:
         """
         mark = (state.edits, classes, size)
         if mark != self._mark:
-            self._forget(mark)
+            self._forget(mark, classes)
         fresh = [*islice(reversed(state.standing.values()), len(state.standing) - self._read)]
         fresh.sort(key=_first_seq)
         if fresh and fresh[0][0].seq < self._last:  # of another terminal: older, but read later
-            self._forget(mark)
+            self._forget(mark, classes)
             fresh = sorted(state.standing.values(), key=_first_seq)
         if fresh:
-            self._labels += _collect_labels(fresh, classes, rows_of)
+            collect = _collect_sets if self._multi else _collect_classes
+            labels = collect(fresh, classes, self._is_within)
+            self._labels += _collect_labels(fresh, labels, rows_of)
             self._read, self._last = len(state.standing), fresh[-1][0].seq
         return self._labels
 
-    def _forget(self, mark: object) -> None:
-        self._mark, self._labels, self._read, self._last = mark, LoggedLabels(), 0, 0
+    def _forget(self, mark: object, classes: tuple[str, ...]) -> None:
+        none = LoggedLabels(y=np.zeros((0, len(classes)), bool)) if self._multi else LoggedLabels()
+        self._mark, self._labels, self._read, self._last = mark, none, 0, 0
 
 
 def _first_seq(stack: list[Entry]) -> int:
     return stack[0].seq
 
 
-def _collect_labels(
-    stacks: list[list[Entry]], classes: tuple[str, ...], rows_of: RowLookup
-) -> LoggedLabels:
-    known = {name: index for index, name in enumerate(classes)}
-    pairs = [
-        (stack[0], known[str(stack[-1].label)])
-        for stack in stacks
-        if stack[-1].action is Action.LABEL
-        and stack[-1].label in known
-        and not stack[-1].by_machine
+class _Given(NamedTuple):
+    """Labels of people: their first decisions, and what `LoggedLabels` says of each label."""
+
+    first: list[Entry]
+    y: NDArray[Any]
+    missed: list[float]
+    tags_missed: list[float]
+
+
+def _labelled(stacks: list[list[Entry]]) -> list[list[Entry]]:
+    return [
+        stack for stack in stacks if stack[-1].action is Action.LABEL and not stack[-1].by_machine
     ]
-    first = [entry for entry, _ in pairs]
+
+
+def _collect_classes(
+    stacks: list[list[Entry]], classes: tuple[str, ...], is_within: IsWithin
+) -> _Given:
+    known = {name: index for index, name in enumerate(classes)}
+    kept = [stack for stack in _labelled(stacks) if stack[-1].label in known]
+    first, labels = [stack[0] for stack in kept], [str(stack[-1].label) for stack in kept]
+    missed = [
+        float(not is_within(entry.predicted, label)) if entry.predicted else np.nan
+        for entry, label in zip(first, labels, strict=True)
+    ]
+    y = np.array([known[label] for label in labels], np.int64)
+    return _Given(first, y, missed, [np.nan] * len(first))
+
+
+def _collect_sets(
+    stacks: list[list[Entry]], classes: tuple[str, ...], is_within: IsWithin
+) -> _Given:
+    """Collect sets of classes; those that the project no longer has are left out of them."""
+    kept = _labelled(stacks)
+    first, known = [stack[0] for stack in kept], {name: i for i, name in enumerate(classes)}
+
+    def mark(y: NDArray[np.bool_], label: str) -> NDArray[np.bool_]:
+        y[[known[name] for name in split_label(label) if name in known]] = True
+        return y
+
+    y, missed, tags_missed = np.zeros((len(kept), len(classes)), bool), [], []
+    for row, stack in zip(y, kept, strict=True):
+        mark(row, str(stack[-1].label))
+        predicted = stack[0].predicted
+        if predicted is None:
+            wrong = np.full(1, np.nan)
+        else:
+            wrong = (mark(np.zeros(len(classes), bool), predicted) != row).astype(float)
+        missed.append(float(wrong.max()))
+        tags_missed.append(float(wrong.mean()))
+    return _Given(first, y, missed, tags_missed)
+
+
+def _collect_labels(stacks: list[list[Entry]], given: _Given, rows_of: RowLookup) -> LoggedLabels:
+    first = given.first
     last = [stack[-1] for stack in stacks]
     accepted = [entry for entry in last if entry.by_machine and entry.audit and entry.label]
     return LoggedLabels(
         np.asarray(rows_of([entry.ref for entry in first]), np.int64),
-        np.array([y for _, y in pairs], np.int64),
+        given.y,
         np.array([np.nan if entry.q is None else entry.q for entry in first], np.float64),
         np.array([entry.pool or 0 for entry in first], np.int64),
         tuple(entry.audit or entry.picked_by or "" for entry in first),
-        np.array([_missed(entry, classes[y]) for entry, y in pairs], np.float64),
+        np.array(given.missed, np.float64),
+        np.array(given.tags_missed, np.float64),
         np.asarray(rows_of([entry.ref for entry in accepted]), np.int64),
         frozenset(str(entry.audit) for entry in accepted),
     )
-
-
-def _missed(first: Entry, label: str) -> float:
-    """Return 1 if the prediction that was logged with a decision differs from the label, else 0;
-    NaN without a prediction."""
-    proba = first.proba
-    return float(max(proba, key=proba.__getitem__) != label) if proba else np.nan

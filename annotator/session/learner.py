@@ -6,7 +6,7 @@ model of the last ranking.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Protocol
@@ -19,9 +19,11 @@ from annotator.items.ref_table import RefTable
 from annotator.learn.ranking import Ranking, Snapshot
 from annotator.learn.strategies import Pick
 from annotator.learn.stratified import MAX_SCORED, AcceptedRows
-from annotator.log.entries import LogState
+from annotator.learn.targets import ONE_CLASS, TagSets, Targets
+from annotator.log.entries import PREDICTED, LogState
+from annotator.project.class_tree import ClassTree
 from annotator.project.clusters import Clusters
-from annotator.project.label_sets import powerset_classes
+from annotator.project.label_sets import join_label
 from annotator.session.label_arrays import LabelArrays, LoggedLabels, RowLookup
 from annotator.session.pool_features import PoolFeatures
 from annotator.session.queue import Queue
@@ -59,19 +61,22 @@ class Learner:
         multi: bool = False,
         prior: Prior | None = None,
         clusters: Clusters | None = None,
+        tree: ClassTree | None = None,
     ) -> None:
-        """Set up a learner without features.
+        """Set up a learner without features. `tree` holds the parents of the classes.
 
-        With `multi` every set of classes that was used is a class to the model. `clusters` are
-        groups of look-alike items.
+        With `multi` an item may have several classes. `clusters` are groups of look-alike items.
         """
         self.classes, self.strategy, self._multi = classes, strategy, multi
         self.prior, self.clusters = prior, clusters or Clusters.none()
         self.ranking: Ranking | None = None
         self.features: PoolFeatures | None = None
+        self.restricted = 0
+        """The number of times that the rows to ask have been restricted, or freed."""
         self._learnt: object = None
         self._fitted: StrategyChoice | None = None
-        self._known = LabelArrays()
+        self.tree = tree or ClassTree(dict.fromkeys(classes))
+        self._known = LabelArrays(self.tree.is_within, multi=multi)
 
     def attach_features(
         self, store: FeatureStore, available: NDArray[np.bool_] | None, refs: RefTable
@@ -84,6 +89,8 @@ class Learner:
     def add_classes(self, names: Sequence[str]) -> None:
         """Learn more classes from the next fit on, and drop the model of fewer classes."""
         self.classes = (*self.classes, *names)
+        self.tree = ClassTree({**self.tree.parents, **dict.fromkeys(names)})
+        self._known = LabelArrays(self.tree.is_within, multi=self._multi)
         self.ranking, self._learnt = None, None
 
     @property
@@ -112,6 +119,31 @@ class Learner:
             return proba, self.model_name
         return (self.prior and self.prior.prediction(ref)) or (None, None)
 
+    @property
+    def targets(self) -> Targets:
+        """What the last model predicts: one class, or a set of them."""
+        if self.ranking is not None and self.ranking.model is not None:
+            return self.ranking.model.targets
+        return TagSets() if self._multi else ONE_CLASS
+
+    def predicted_classes(self, proba: Mapping[str, float]) -> frozenset[str]:
+        """Return the likeliest class or, if an item may have several, those over their thresholds.
+
+        Before there is a model the threshold is 0.5.
+        """
+        if not self._multi:
+            return frozenset([max(proba, key=proba.__getitem__)] if proba else [])
+        decided = self.targets.decide(np.array([[proba.get(name, 0.0) for name in self.classes]]))[
+            0
+        ]
+        return frozenset(name for name, has in zip(self.classes, decided, strict=True) if has)
+
+    def prediction_details(self, proba: Mapping[str, float] | None) -> dict[str, str]:
+        """Return what `extra` says about a prediction: the predicted set of classes."""
+        if not self._multi or proba is None or not set(proba) <= set(self.classes):
+            return {}  # one of an older version predicts whole sets
+        return {PREDICTED: join_label(self.predicted_classes(proba), self.classes)}
+
     def cluster_class(self, ref: str) -> str | None:
         """Return the class after which an item's cluster is named, or None."""
         name = self.clusters.name(ref)
@@ -126,18 +158,22 @@ class Learner:
         if self.features is None:
             return None
         self._learnt, self._fitted = self._knowledge(state, queue), self.strategy
-        previous = self.ranking
-        if self._multi:
-            before, self.classes = self.classes, used_label_sets(state, self.classes)
-            if previous is not None and before != self.classes:
-                previous = replace(previous, warm=None)  # its arrays have too few columns
+        known, tree = self._known, self.tree
         return replace(
             make_snapshot(
-                self.features, state, self.classes, self.strategy, queue.rows, self._known
-            ),
-            closed=self.features.closed(queue.closed()),
+                self.features,
+                state,
+                self.classes,
+                self.strategy,
+                queue.rows,
+                known,
+                tree,
+                multi=self._multi,
+            ),  # fmt: skip
+            closed=self.features.closed(queue.closed(everywhere=True)),
+            outside=self.features.closed(~queue.inside()) if queue.within is not None else None,
             want=queue.ahead + 4,
-            previous=previous,
+            previous=self.ranking,
         )
 
     @property
@@ -155,14 +191,7 @@ class Learner:
         """Return a value that is equal for two calls if both fits would be the same."""
         available = self.features.available if self.features else None
         ready = -1 if available is None else int(available.sum())
-        return (state.seq, ready, self.strategy, len(queue.refs))
-
-
-def used_label_sets(state: LogState, classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the sets of classes that people used: the classes of a multi-label model."""
-    return powerset_classes(
-        (str(last.label) for _, last in state.labels() if not last.by_machine), classes
-    )
+        return (state.seq, ready, self.strategy, len(queue.refs), self.restricted)
 
 
 def make_snapshot(
@@ -172,12 +201,18 @@ def make_snapshot(
     strategy: StrategyChoice,
     rows_of: RowLookup,
     known: LabelArrays | None = None,
+    tree: ClassTree | None = None,
+    *,
+    multi: bool = False,
 ) -> Snapshot:
     """Make the input of `learn` from the labels of people; it asks for no rows.
 
-    Labels that a model gave are left out: a model learns nothing from itself.
+    Labels that a model gave are left out: a model learns nothing from itself. With `multi` a
+    label is a set of classes; parents of classes then have no part in learning.
     """
-    labels = (known or LabelArrays()).labels(state, classes, rows_of, features.size)
+    tree = tree or ClassTree({})
+    known = known or LabelArrays(tree.is_within, multi=multi)
+    labels = known.labels(state, classes, rows_of, features.size)
     rows = features.rows(labels.rows)
     usable = features.usable(rows)
     component = tuple(compress(labels.component, usable))
@@ -198,6 +233,8 @@ def make_snapshot(
         want=0,
         accepted=_accepted_rows(features, labels, component),
         missed=labels.missed[usable],
+        tags_missed=labels.tags_missed[usable] if multi else None,
+        parents=() if tree.is_flat or multi else tree.parent_rows,
     )
 
 

@@ -93,7 +93,7 @@ def open_session(
             strategy=StrategyChoice(settings.strategy, settings.find, settings.estimator),
             ahead=max(behind, _count_abandoned(store, annotator, holder, clock) - 1),
             clock=clock, holder=holder, lease=lease, on_entry=send_label,
-            prior=prior, clusters=clusters, priorities=priorities,
+            prior=prior, clusters=clusters, priorities=priorities, tree=settings.tree,
         )  # fmt: skip
     except BaseException:
         store.close()

@@ -15,6 +15,7 @@ from annotator.items.atomic import read_file, write_atomically
 from annotator.items.ref_table import RefTable
 from annotator.learn.model import Model
 from annotator.learn.plane import project_to_plane
+from annotator.project.label_sets import name_decisions
 from annotator.session.pool_features import PoolFeatures
 
 COLOURINGS = ("class", "prediction", "error")
@@ -161,7 +162,11 @@ def group_points(
         for start in range(0, n, _CHUNK):
             place = slice(start, start + _CHUNK)
             proba = model.predict_proba(features.store.matrix[rows[place]])
-            predicted[place], doubt[place] = proba.argmax(axis=1), 1 - proba.max(axis=1)
+            doubt[place] = 1 - model.targets.confidence(proba)
+            predicted[place] = [
+                number.get(name, -1)
+                for name in name_decisions(model.targets.decide(proba), classes)
+            ]
         doubt[(label >= 0) & (label != predicted)] = 1
         doubt[(label >= 0) & (label == predicted)] = 0
     return MapGroups(tuple(classes), label, predicted, doubt)

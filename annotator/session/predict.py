@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,8 +20,9 @@ from annotator.learn.ranking import Snapshot, check_snapshot
 from annotator.learn.rows import UnitRows, one_thread
 from annotator.log.entries import LogState
 from annotator.project.item_pool import load_refs
+from annotator.project.label_sets import name_decisions
 from annotator.project.project import ProjectFolder
-from annotator.session.learner import StrategyChoice, make_snapshot, used_label_sets
+from annotator.session.learner import StrategyChoice, make_snapshot
 from annotator.session.pool_features import PoolFeatures
 
 CHUNK = 1 << 14
@@ -39,6 +40,10 @@ class FittedProject:
     features: PoolFeatures
     classes: tuple[str, ...]
 
+    def labels(self, proba: NDArray[Any]) -> list[str]:
+        """Return the predicted labels of probabilities (m, C), as the log writes them."""
+        return name_decisions(self.model.targets.decide(proba), self.classes)
+
 
 class Prediction(NamedTuple):
     """The model's probabilities for one item."""
@@ -53,28 +58,55 @@ def fit(project: ProjectFolder, state: LogState) -> FittedProject:
 
     Raises `FeatureError` without features, `ProjectError` without labels of two classes.
     """
-    settings, refs = project.settings, load_refs(project)
+    refs = load_refs(project)
     store = FeatureStore.open(project.features_folder)
     features = PoolFeatures(store, refs, store.available())
+    return prepare_fit(project, features, refs, state)()
+
+
+def prepare_fit(
+    project: ProjectFolder, features: PoolFeatures, refs: RefTable, state: LogState
+) -> Callable[[], FittedProject]:
+    """Read the labels of people now, and return the function that fits a model in any thread.
+
+    It raises `ProjectError` without labels of two classes.
+    """
+    settings = project.settings
     strategy = StrategyChoice("random", estimator=settings.estimator)
-    classes = used_label_sets(state, settings.names) if settings.multi_label else settings.names
-    snapshot = make_snapshot(features, state, classes, strategy, refs.rows)
-    check_snapshot(snapshot)
-    if len(set(snapshot.y.tolist())) < min(2, len(classes)):
-        used = len(set(snapshot.y.tolist()))
+    classes = settings.names
+    snapshot = make_snapshot(
+        features, state, classes, strategy, refs.rows, tree=settings.tree,
+        multi=settings.multi_label,
+    )  # fmt: skip
+
+    def fit_now() -> FittedProject:
+        check_snapshot(snapshot)
+        _require_classes(project, snapshot)
+        labelled = UnitRows(snapshot.features).take(snapshot.rows)
+        # The fit of `learn` without the rest of it, mostly the history of the estimate.
+        with one_thread():
+            model = fit_model(
+                settings.estimator, snapshot.version, len(classes), labelled, snapshot.y,
+                parents=snapshot.parents,
+            )  # fmt: skip
+        return FittedProject(model, snapshot, labelled, refs, features, classes)
+
+    return fit_now
+
+
+def _require_classes(project: ProjectFolder, snapshot: Snapshot) -> None:
+    used = len(np.unique(snapshot.y, axis=0))
+    if used < min(2, len(snapshot.classes)):
         few = (
             f"Only {plural(used, 'class has', 'classes have')} labels"
             if used
             else "No class has labels"
         )
+        if used and snapshot.has_tags:
+            few = "All labelled items have the same classes"
         raise ProjectError(
             f"{few}. Label at least 2: `annotator run {shell_quoted(project.folder)}`."
         )
-    labelled = UnitRows(snapshot.features).take(snapshot.rows)
-    # The fit of `learn` without the rest of it, mostly the history of the estimate.
-    with one_thread():
-        model = fit_model(settings.estimator, snapshot.version, len(classes), labelled, snapshot.y)
-    return FittedProject(model, snapshot, labelled, refs, features, classes)
 
 
 def iter_predictions(fitted: FittedProject, mask: NDArray[np.bool_]) -> Iterator[Prediction]:
@@ -108,16 +140,17 @@ def unlabelled_rows(refs: RefTable, state: LogState) -> NDArray[np.bool_]:
 
 def predictions_csv(project: ProjectFolder, state: LogState) -> Iterator[bytes]:
     """Write a CSV line for every unlabelled item: `ref,label,probability,model`, then one column
-    for each class."""
+    for each class. The probability is that of the whole label."""
     fitted = fit(project, state)
     names = list(fitted.classes)
     yield _csv_line(["ref", "label", "probability", "model", *(f"p({name})" for name in names)])
     count = 0
-    for ref, proba in iter_predictions(fitted, unlabelled_rows(fitted.refs, state)):
-        best = int(proba.argmax())
-        cells = [ref, names[best], f"{proba[best]:.4f}", fitted.model.name]
-        yield _csv_line([*cells, *(f"{p:.4f}" for p in proba)])
-        count += 1
+    for rows, proba in predict_rows(fitted, unlabelled_rows(fitted.refs, state)):
+        sure, labels = fitted.model.targets.confidence(proba), fitted.labels(proba)
+        for row, label, p, shares in zip(rows.tolist(), labels, sure, proba, strict=True):
+            cells = [fitted.refs[row], label, f"{p:.4f}", fitted.model.name]
+            yield _csv_line([*cells, *(f"{share:.4f}" for share in shares)])
+        count += len(rows)
     if not count and unlabelled_rows(fitted.refs, state).any():
         raise FeatureError(
             "No unlabelled item has features. Compute them: "

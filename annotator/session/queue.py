@@ -16,6 +16,8 @@ from annotator.log.entries import Entry
 from annotator.log.store import Lease, Store, new_holder
 
 LEASE_SECONDS = 120.0
+WITHIN = "within"
+"""The `picked_by` of items that a strategy picked among those of a query."""
 _RANDOM_TRIES = 64
 _MAX_LOOKED_UP = 100_000
 _MAX_RESOLVED_AT_ONCE = 20_000
@@ -54,6 +56,8 @@ class Queue:
         """Refs on the screens of other annotators."""
         self.paused = False
         """True while nothing new is drawn, because a model is about to say what to ask."""
+        self.within: NDArray[np.bool_] | None = None
+        """(n,) the rows that may be asked, None for all; rows that came later may not."""
         self._store, self._annotator, self._answered = store, annotator, answered
         self._clock, self._holder, self._lease_seconds = clock, holder or new_holder(), lease
         self._rng = np.random.default_rng([seed, len(answered)])
@@ -81,6 +85,8 @@ class Queue:
     def open_count(self) -> int:
         """The number of rows without an answer; until `resolve_rows` counted as if every answered
         item were still in the pool."""
+        if self.within is not None:
+            return int((~self.closed_by_answers() & self.inside()).sum())
         if self._resolved:
             return self._open_count
         return max(0, len(self.refs) - len(self._answered))
@@ -155,11 +161,35 @@ class Queue:
             self._closed[row] = False
             self._open_count += 1
 
-    def closed(self) -> NDArray[np.bool_]:
-        """Return (N,) True for rows that are not to be picked: answered, queued or on other
-        screens."""
+    def restrict(self, within: NDArray[np.bool_] | None) -> None:
+        """Ask only the rows of `within` (n,) from now on, None for all; the current one stays."""
+        self.within = within
+        self._picks.clear()
+        self._waiting = deque([*self._waiting][:1])
+        self.refill()
+
+    def inside(self) -> NDArray[np.bool_]:
+        """Return (N,) True for the rows that may be asked."""
+        inside = np.ones(len(self.refs), bool)
+        if self.within is not None:
+            known = self.within[: len(inside)]
+            inside[: len(known)], inside[len(known) :] = known, False
+        return inside
+
+    def _is_inside(self, row: int) -> bool:
+        return self.within is None or (row < len(self.within) and bool(self.within[row]))
+
+    def closed_by_answers(self) -> NDArray[np.bool_]:
+        """Return (N,) True for the rows with an answer."""
         self.resolve_rows()
-        closed = self._closed[: len(self.refs)].copy()
+        return self._closed[: len(self.refs)]
+
+    def closed(self, *, everywhere: bool = False) -> NDArray[np.bool_]:
+        """Return (N,) True for rows that are not to be picked: answered, queued or on other
+        screens, or, unless `everywhere`, outside of what is asked."""
+        closed = self.closed_by_answers().copy()
+        if not everywhere and self.within is not None:
+            closed |= ~self.inside()
         closed[[pick.row for pick in self._waiting]] = True
         closed[[row for row in map(self.row, self.leased_by_others) if row >= 0]] = True
         return closed
@@ -225,7 +255,7 @@ class Queue:
         for _ in range(3):  # a lease may be refused: another annotator was quicker
             before = len(self._waiting)
             while self._has_room() and (pick := self._next()):
-                self._waiting.append(pick)
+                self._waiting.append(self._as_drawn(pick))
             if len(self._waiting) == before == self._leased or self.lease():
                 return
 
@@ -270,6 +300,15 @@ class Queue:
         """Release the leases; the annotator's next session resumes the queue."""
         self._store.release(self._holder, self._clock())
 
+    def _as_drawn(self, pick: Pick) -> Pick:
+        """Return a pick without its propensity if only a part of the pool is asked.
+
+        It is then no draw from the pool, and stays out of the estimate.
+        """
+        if self.within is None or pick.component == REPEAT or self.refs[pick.row] in self._first:
+            return pick
+        return Pick(pick.row, float("nan"), 0, WITHIN)
+
     def _next(self) -> Pick | None:
         waiting = {pick.row for pick in self._waiting}
         if (pick := self._next_first(waiting) or self._next_again(waiting)) is not None:
@@ -295,10 +334,11 @@ class Queue:
             return None
         row = self.row(ref) if (ref := self._draw_repeat()) is not None else -1
         fits = row >= 0 and row not in waiting and ref not in self.leased_by_others
+        fits = fits and self._is_inside(row)
         return Pick(row, float("nan"), 0, REPEAT) if fits else None
 
     def _is_open(self, row: int, waiting: set[int]) -> bool:
-        if self._closed[row] or row in waiting:
+        if self._closed[row] or row in waiting or not self._is_inside(row):
             return False
         ref = self.refs[row]
         return ref not in self.leased_by_others and (self._resolved or ref not in self._answered)
@@ -324,6 +364,8 @@ class Queue:
             row = self.row(lease.ref)
             if row < 0:
                 rest.append(lease)  # perhaps it is listed later
+            elif not self._is_inside(row):
+                continue
             elif len(self._waiting) <= self.ahead and lease.ref not in self._answered:
                 self._waiting.append(Pick.from_log(row, lease.q, lease.pool, lease.picked_by))
         self._abandoned = rest

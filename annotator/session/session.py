@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +20,7 @@ from annotator.features.store import FeatureStore
 from annotator.items.refs import Item
 from annotator.learn.ranking import Ranking, Snapshot, learn
 from annotator.learn.strategies import Pick
-from annotator.log.agreement import REPEAT, RepeatSampler, is_repeat
+from annotator.log.agreement import REPEAT, RepeatSampler, is_repeat, latest_answer
 from annotator.log.entries import CORRECTION, Action, Entry, LogState, OwnOpinions
 from annotator.log.prequential import is_equal
 from annotator.log.store import Store
@@ -207,13 +207,14 @@ class LabelSession:
         """
         check_labels(answers.values(), self.classes, self.multi)
         second = {"second": True} if self.second else self._refining.extra
-        shared = {"shown_ms": shown_ms, "extra": {"group": uuid4().hex, **second, **(extra or {})}}
+        group = {"group": uuid4().hex, **second, **(extra or {})}
         entries = []
         for ref, name in answers.items():
             pick = (draws or {}).get(ref)
             proba, model = self.learner.predict_with_source(self.queue.row(ref), ref)
             drawn = pick.to_log_fields() if pick else {"picked_by": picked_by}
-            fields = {"proba": proba, "model": model, **shared, **drawn}
+            more = {**self.learner.prediction_details(proba), **group}
+            fields = {"proba": proba, "model": model, "shown_ms": shown_ms, "extra": more, **drawn}
             entries.append(self._writer.answer(ref, self._refining.label(name), **fields))
         written = self._write_open(
             entries, lambda ref: ref not in only_open or not self.is_answered(ref)
@@ -233,25 +234,16 @@ class LabelSession:
             extra |= {"second": True, REPEAT: True} if is_repeat(answer) else {"second": True}
         elif self.audit is not None:
             extra["audit"] = self.audit
+        extra |= self._refining.extra
         fields = {"picked_by": CORRECTION, "shown_ms": shown_ms, "extra": extra}
-        row = self._writer.answer(answer.ref, name, **fields)
-        written = self._write_open([row], lambda _: self.answer_after(answer) == answer)
+        row = self._writer.answer(answer.ref, self._refining.label(name), **fields)
+        written = self._write_open([row], lambda _: latest_answer(self.state, answer) == answer)
         if not written:
-            self.beaten_by = [found] if (found := self.answer_after(answer)) is not None else []
+            found = latest_answer(self.state, answer)
+            self.beaten_by = [] if found is None else [found]
             return None
         self._judge_audit(answer.ref)
         return written[0]
-
-    def answer_after(self, answer: Entry) -> Entry | None:
-        """Return what counts now in place of an answer, or the answer itself.
-
-        Of a second opinion it is the last of this annotator's own that corrects it.
-        """
-        if not answer.second:
-            return self.state.decision(answer.ref)
-        kind = answer.annotator, is_repeat(answer)
-        opinions = self.state.opinions.get(answer.ref, [])
-        return next((e for e in reversed(opinions) if (e.annotator, is_repeat(e)) == kind), None)
 
     def _judge_audit(self, ref: str) -> None:
         """Give the audit up if the answer on `ref` leaves it no chance, or take it up again."""
@@ -298,15 +290,16 @@ class LabelSession:
     @property
     def undoable(self) -> list[Entry]:
         """The rows that `undo` would take back."""
-        return [e for e in self.state.undoable_by(self.annotator) if self._may_undo(e)]
+        return [e for e in self.state.undoable_by(self.annotator) if self.may_undo(e)]
 
     @property
     def last_decision(self) -> Entry | None:
         """The last of the rows that `undo` would take back; None without any."""
         last = self.state.last_by(self.annotator)
-        return last if last is not None and self._may_undo(last) else None
+        return last if last is not None and self.may_undo(last) else None
 
-    def _may_undo(self, entry: Entry) -> bool:
+    def may_undo(self, entry: Entry) -> bool:
+        """Return whether an answer of this annotator is one that this kind of session gives."""
         same = self.audit in (None, entry.audit) and entry.second >= self.second
         return same and self._refining.may_undo(entry)
 
@@ -322,8 +315,10 @@ class LabelSession:
         if current is None or (ref is not None and ref != current.ref):
             return None
         proba, model = self._predicted()
-        fields = {"proba": proba, "model": model, "shown_ms": shown_ms}
-        fields |= self._drawn(self.queue[0])
+        drawn = self._drawn(self.queue[0])
+        fields: dict[str, Any] = {"proba": proba, "model": model, "shown_ms": shown_ms, **drawn}
+        if details := self.learner.prediction_details(proba):
+            fields["extra"] = details | (fields.get("extra") or {})
         answer = self._writer.answer(current.ref, self._refining.label(name), **fields)
         repeated = self._repeated() is not None
         written = self._write_open([answer], lambda ref: repeated or not self.is_answered(ref))
@@ -474,7 +469,8 @@ class LabelSession:
         """The counts for a status line."""
         decision_of = (self._own if self.second else self.state).decision if self.blind else None
         pool = self.queue.refs, self.queue.open_count, len(self.queue.leased_by_others)
-        return count_progress(self.state, self.classes, *pool, decision_of, self.multi)
+        found = count_progress(self.state, self.classes, *pool, decision_of, self.multi)
+        return found if not self.within else replace(found, items=int(self.queue.inside().sum()))
 
     @property
     def class_counts(self) -> dict[str, int]:
