@@ -109,6 +109,18 @@ def is_repeat(entry: Entry) -> bool:
     return bool((entry.extra or {}).get(REPEAT))
 
 
+def latest_answer(state: LogState, answer: Entry) -> Entry | None:
+    """Return what counts now in place of an answer, or the answer itself; None if nothing does.
+
+    Of a second opinion it is the last of its annotator's own that corrects it.
+    """
+    if not answer.second:
+        return state.decision(answer.ref)
+    kind = answer.annotator, is_repeat(answer)
+    opinions = state.opinions.get(answer.ref, [])
+    return next((e for e in reversed(opinions) if (e.annotator, is_repeat(e)) == kind), None)
+
+
 def _pair(one: str, other: str, labels: Sequence[LabelPair]) -> AnnotatorPair:
     observed = sum(a == b for a, b in labels) / len(labels)
     return AnnotatorPair(one, other, len(labels), observed, cohen_kappa(labels))

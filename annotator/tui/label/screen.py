@@ -15,6 +15,7 @@ from annotator.log.entries import Entry
 from annotator.session.learner import StrategyChoice
 from annotator.tui.commands import Command, class_hints, command_hints, command_table
 from annotator.tui.curves.screen import CurvesScreen
+from annotator.tui.curves.slices import prepare_slices
 from annotator.tui.help import HelpScreen
 from annotator.tui.host import ScreenHost
 from annotator.tui.key_repeat import Pace
@@ -143,6 +144,8 @@ class LabelScreen(AnswerScreen):
 
     def on_other_entries(self, entries: list[Entry]) -> None:
         """Report an answer of another annotator to the item on screen."""
+        if self.walk.active and self.walk.answer not in entries:
+            return  # nothing on the screen has changed, or it was corrected since
         if words := label_text.answered_elsewhere(entries, self.walk.item):
             self.say(words, "warn")
 
@@ -247,7 +250,8 @@ class LabelScreen(AnswerScreen):
     def show_curves(self) -> None:
         """Show the curves at full size."""
         target = self.project.settings.target_error
-        self.host.push_screen(CurvesScreen(self.session, self.keymap, self.pace, target))
+        prepare = partial(prepare_slices, self.host)
+        self.host.push_screen(CurvesScreen(self.session, self.keymap, self.pace, target, prepare))
 
     def find_class(self) -> None:
         """Ask for a class by a few letters, and label with it."""

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from annotator.items.refs import Item, make_printable
+from annotator.log.agreement import latest_answer
 from annotator.log.entries import Entry
 from annotator.project.label_sets import class_probabilities, split_label
 from annotator.session.answered import AnswerHistory
@@ -49,7 +50,7 @@ class Walk:
     @property
     def answer(self) -> Entry | None:
         """The answer that counts for the answered item in view; None if it was taken back."""
-        return None if self._place is None else self._session.answer_after(self._place)
+        return None if self._place is None else latest_answer(self._session.state, self._place)
 
     @property
     def back(self) -> int:
@@ -104,7 +105,7 @@ class Walk:
         return [self._past(place) for place in found if place is not None]
 
     def _past(self, place: Entry) -> PastAnswer:
-        answer = self._session.answer_after(place) or place
+        answer = latest_answer(self._session.state, place) or place
         return PastAnswer(Item.parse(place.ref), answer.label or "skipped", place == self._place)
 
     def _items(self, places: Collection[int]) -> list[Item]:

@@ -9,11 +9,19 @@ from typing import Any
 
 import pytest
 
-from annotator.log.entries import Entry, LogState, replay
+from annotator.log.agreement import measure_agreement
+from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.log.store import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo
+from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.tui.keymaps import KEYMAPS
+from annotator.tui.launch import ItemSample, prepare_label_app
+from tests.terminal.program_on_pty import Running
+from tests.time_limits import PATIENCE
+from tests.tui.conftest import COLOURS, HALF_CELLS, Desk
+
+COLOURS_OF = list(COLOURS)
 
 
 def _state(project: ProjectFolder) -> LogState:
@@ -218,12 +226,9 @@ async def test_answers_of_others_come_before_ones_own_and_say_who(
 async def test_imported_and_accepted_labels_are_not_walked_through(make: Any, opened: Any) -> None:
     project = make(6)
     store = SqliteStore(project.labels_file)
-    common = {"at": 1.0, "annotator": "ann", "label": "red"}
-    from annotator.log.entries import Action
-
     store.append(
-        Entry(0, action=Action.LABEL, ref="00.png", picked_by="import", **common),
-        Entry(0, action=Action.LABEL, ref="01.png", extra={"machine": True}, **common),
+        Entry(0, 1.0, "ann", Action.LABEL, "00.png", "red", picked_by="import"),
+        Entry(0, 1.0, "ann", Action.LABEL, "01.png", "red", extra={"machine": True}),
     )
     store.close()
     async with opened(project) as desk:
@@ -248,7 +253,11 @@ async def test_a_correction_after_anothers_says_who_was_first(
         await desk.until(lambda: "bob" in desk.text and "blue ·" in desk.text)
         assert [e.label for e in _state(project).standing[row.ref]] == ["red", "blue"]
         await desk.press("a")
-        await desk.sees("corrected: blue → red")
+        await desk.sees("red ·")
+        stack = _state(project).standing[row.ref]
+        assert [(e.annotator, e.label) for e in stack] == [
+            ("ann", "red"), ("bob", "blue"), ("ann", "red"),
+        ]  # fmt: skip
 
 
 async def test_an_answer_taken_back_elsewhere_leaves_the_walk_in_order(
@@ -259,9 +268,8 @@ async def test_an_answer_taken_back_elsewhere_leaves_the_walk_in_order(
         await desk.press("a", "a", "shift+left")
         rows = log(project)
         store = SqliteStore(project.labels_file)
-        from annotator.log.entries import Action
-
-        undo = Entry(0, rows[1].at, "ann", Action.UNDO, rows[1].ref, extra={"undoes": rows[1].seq})
+        extra = {"undoes": rows[1].seq}
+        undo = Entry(0, rows[1].at, "ann", Action.UNDO, rows[1].ref, extra=extra)
         store.append(undo)
         store.close()
         await desk.sees("taken back meanwhile")
@@ -345,3 +353,128 @@ async def test_many_classes_and_one(make: Any, opened: Any, log: Any) -> None:
         await desk.sees(f"{first.label} ·")
         await desk.press("escape")
         assert len(log(project)) == 2
+
+
+async def _asked(app: Any, pilot: Any) -> Desk:
+    desk = Desk(app, pilot)
+    await desk.until(lambda: app.session.current is not None)
+    return desk
+
+
+async def test_in_an_audit_only_its_own_answers_are_walked_through_and_nothing_is_predicted(
+    make: Any, log: Any
+) -> None:
+    project = make(8)
+    store = SqliteStore(project.labels_file)
+    store.append(Entry(0, 1.0, "ann", Action.LABEL, "00.png", "red"))
+    store.close()
+    sample = ItemSample("finish-1", ["01.png", "02.png", "03.png"])
+    with prepare_label_app(project, "ann", HALF_CELLS, features=False, audit=sample) as app:
+        async with app.run_test(size=(120, 30)) as pilot:
+            desk = await _asked(app, pilot)
+            await desk.press("shift+left")
+            await desk.sees("nothing is answered yet")
+            asked = [desk.current]
+            await desk.press("a")
+            asked.append(desk.current)
+            await desk.press("d", "shift+left", "shift+left", "shift+left")
+            assert desk.current == asked[0] != "00.png"
+            await desk.sees("red ·")
+            assert "%" not in "".join(line[-34:] for line in desk.text.splitlines()[:8])
+            assert "similar" not in _footer(desk)
+            await desk.press("d", "escape", "backspace")
+    rows = log(project)[1:]
+    assert [(row.ref, row.label) for row in rows[:3]] == [
+        (asked[0], "red"), (asked[1], "blue"), (asked[0], "blue"),
+    ]  # fmt: skip
+    assert [row.audit for row in rows[:3]] == ["finish-1"] * 3
+    assert _state(project).label(str(asked[0])) == "red"
+
+
+async def test_second_opinions_are_corrected_as_second_opinions(make: Any, log: Any) -> None:
+    project = make(6)
+    store = SqliteStore(project.labels_file)
+    store.append(
+        Entry(0, 1.0, "ann", Action.LABEL, "00.png", "red"),
+        Entry(0, 1.0, "ann", Action.LABEL, "01.png", "red"),
+        Entry(0, 1.0, "ann", Action.LABEL, "02.png", "red"),
+        Entry(0, 1.0, "bob", Action.LABEL, "04.png", "red"),
+    )
+    store.close()
+    sample = ItemSample(None, ["00.png", "01.png", "02.png"])
+    with prepare_label_app(project, "bob", HALF_CELLS, features=False, audit=sample) as app:
+        async with app.run_test(size=(120, 30)) as pilot:
+            desk = await _asked(app, pilot)
+            await desk.press("d", "d", "shift+left", "shift+left", "shift+left")
+            first = desk.current
+            await desk.sees("this is the first answer")
+            await desk.sees("blue ·")
+            await desk.press("a")
+            await desk.sees("corrected: blue → red")
+    state = _state(project)
+    assert [e.label for e in state.opinions[str(first)]] == ["blue", "red"]
+    assert all(state.label(ref) == "red" for ref in state.standing)
+    agreed = measure_agreement(state)
+    assert [(pair.items, pair.observed) for pair in agreed.pairs] == [(2, 0.5)]
+
+
+def _colour(screen: Any, x: int, y: int) -> str:
+    red, _, blue = screen.pixels((x, y, 2, 1)).reshape(-1, 3).mean(0)
+    return "red" if red > blue + 60 else "blue" if blue > red + 60 else "none"
+
+
+def _strip(screen: Any) -> list[str]:
+    """The colours of the small pictures, the newest first."""
+    width = screen.columns - 34
+    return [_colour(screen, width - 11 * place - 7, screen.rows - 5) for place in range(5)]
+
+
+@pytest.mark.parametrize("kind", ["kitty", "ghostty", "plain"])
+def test_the_last_answers_are_in_a_strip_under_the_picture(
+    make: Any, log: Any, tmp_path: Path, kind: str
+) -> None:
+    project = make(8)
+    command = ["-m", "annotator", "run", str(project.folder), "--no-features"]
+    env = {"XDG_CONFIG_HOME": str(tmp_path), "COLORTERM": "truecolor"}
+    with Running(command, kind, (120, 40), env=env) as running:
+        for number in range(4):
+            running.wait(lambda screen: "ready" in screen.text())
+            running.press(b"12"[number % 2 : number % 2 + 1])
+            running.wait(lambda _, n=number: len(log(project)) == n + 1)  # type: ignore[misc]
+            time.sleep(0.3)
+        shown = [COLOURS_OF[int(Path(row.ref).stem) % 2] for row in reversed(log(project))]
+        running.wait(lambda screen: _strip(screen) == [*shown, "none"])
+        running.press(b"\x1b[1;2D\x1b[1;2D")
+        running.wait(lambda screen: "LOOKING BACK 2" in screen.text())
+        running.wait(lambda screen: _strip(screen) == [*shown, "none"])
+        running.press(b"q")
+        running.process.wait(PATIENCE)
+        running.wait(lambda screen: not screen.alternate)
+        assert running.look(lambda screen: (list(screen.images), screen.problems)) == ([], [])
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 30), (90, 50)])
+async def test_a_window_without_room_has_no_strip(
+    make: Any, opened: Any, size: tuple[int, int]
+) -> None:
+    async with opened(make(4), size=size) as desk:
+        await desk.press("a")
+        assert not desk.app.label_screen.filmstrip.display
+
+
+async def test_over_a_slow_line_half_cells_make_no_strip(make: Any, opened: Any) -> None:
+    caps = TerminalCapabilities(Technique.HALFCELL, rtt=0.1)
+    async with opened(make(4), size=(120, 40), caps=caps) as desk:
+        await desk.press("a")
+        assert not desk.app.label_screen.filmstrip.display
+
+
+async def test_a_click_on_a_small_picture_walks_to_it(make: Any, opened: Any, log: Any) -> None:
+    project = make(8)
+    async with opened(project, size=(120, 40)) as desk:
+        await desk.press("a", "d", "a")
+        await desk.pilot.click("#filmstrip", offset=(86 - 11 * 2 - 5, 2))
+        await desk.sees("LOOKING BACK 3")
+        assert desk.current == log(project)[0].ref
+        await desk.pilot.click("#filmstrip", offset=(2, 2))  # where there is none
+        assert desk.current == log(project)[0].ref
