@@ -17,12 +17,15 @@ from annotator.errors import AnnotatorError
 from annotator.learn.label_conflicts import (
     NEAREST_LABELLED,
     NearestLabelled,
+    class_tree,
     count_opposing,
     find_nearest_labelled,
 )
 from annotator.learn.model import out_of_sample_proba
 from annotator.learn.rows import normalize_rows
+from annotator.learn.tag_conflicts import OpposedTags, count_opposing_tags
 from annotator.log.entries import LogState
+from annotator.project.label_sets import name_decisions, set_probability
 from annotator.project.project import ProjectFolder
 from annotator.session.predict import FittedProject, fit
 
@@ -35,9 +38,8 @@ class Evidence:
 
     refs: Sequence[str]
     classes: tuple[str, ...]
-    """The classes of the model; in a multi-label project, sets of classes."""
-    y: Rows
-    """(n,) indices into the classes."""
+    y: NDArray[Any]
+    """(n,) indices into the classes; (n, C) True for each class if an item may have several."""
     proba: NDArray[np.float64]
     """(n, C) leave-one-out probabilities."""
     unit: NDArray[np.float32]
@@ -65,7 +67,39 @@ class Evidence:
     def contradictions(self) -> Rows:
         """Count for each item (n,) how many of its K nearest confidently have another class."""
         near = self.nearest.rows
-        return count_opposing(self.y, self.proba, np.arange(len(self.y)), near)
+        if self.has_sets:
+            return self.opposed_tags().counts
+        return count_opposing(self.y, self.proba, np.arange(len(self.y)), near, self.under)
+
+    @property
+    def has_sets(self) -> bool:
+        """True if an item may have several classes."""
+        return self.y.ndim == 2
+
+    def opposed_tags(self) -> OpposedTags:
+        """Return for each item (n,) the class that most of its K nearest contradict."""
+        return count_opposing_tags(self.y, self.proba, np.arange(len(self.y)), self.nearest.rows)
+
+    def label(self, row: int) -> str:
+        """Return the label that an item was given."""
+        return name_decisions(self.y[row : row + 1], self.classes)[0]
+
+    def label_probability(self, ref: str, label: str) -> float:
+        """Return the model's probability of a label for an item; 0 if it does not know either."""
+        proba = self.probabilities(ref) or {}
+        if self.has_sets and proba:
+            return set_probability(proba, label, self.classes)
+        return proba.get(label, 0.0)
+
+    def own_probability(self, row: int) -> float:
+        """Return the probability of the label that an item has."""
+        y, under = self.y[row], self.under
+        return float(self.proba[row, y if under is None else under[y]].sum())
+
+    @property
+    def under(self) -> NDArray[np.bool_] | None:
+        """(C, C) True if the column's class is the row's or below it; None without a hierarchy."""
+        return class_tree(self.fitted.model) if self.fitted else None
 
     def probabilities(self, ref: str) -> dict[str, float] | None:
         """Return the model's probabilities for an item; None without features."""
@@ -93,9 +127,7 @@ class Evidence:
         else:
             return ()
         return tuple(
-            Neighbour(
-                self.refs[int(near)], self.classes[int(self.y[near])], round(float(cosine), 4)
-            )
+            Neighbour(self.refs[int(near)], self.label(int(near)), round(float(cosine), 4))
             for near, cosine in zip(rows, cosines, strict=True)
         )
 

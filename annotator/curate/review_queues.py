@@ -13,9 +13,12 @@ from annotator.curate.review_evidence import Evidence
 from annotator.hits.scores import GoldAnswer, gold_answers
 from annotator.images.near_duplicates import Fingerprints, connected_components, feature_duplicates
 from annotator.learn.label_conflicts import MIN_VOTES, find_likely_errors
+from annotator.learn.tag_conflicts import find_tag_errors
 from annotator.log.agreement import independent_labels, is_repeat
 from annotator.log.entries import Action, Entry, LogState, is_settled, review_queue_of
 from annotator.log.store import SqliteStore
+from annotator.project.class_tree import ClassTree
+from annotator.project.label_sets import toggle_class
 from annotator.project.project import ProjectFolder
 
 
@@ -42,6 +45,7 @@ class QueueInputs:
     evidence: Evidence
     prints: Fingerprints
     gold: Sequence[GoldAnswer] = ()
+    tree: ClassTree = field(default_factory=lambda: ClassTree({}))
 
 
 def _make_case(queue: str, entry: Entry, reason: str, score: float = 0.0) -> ReviewCase:
@@ -58,7 +62,7 @@ def find_cases(
 ) -> ReviewQueues:
     """Find the cases of `queues` that no review has settled."""
     gold = tuple(gold_answers(project, store)) if "gold" in queues else ()
-    material = QueueInputs(state, evidence, prints, gold)
+    material = QueueInputs(state, evidence, prints, gold, project.settings.tree)
     cases, why_not = {}, {}
     for queue in queues:
         if queue in ("errors", "neighbours") and evidence.why_not:
@@ -97,9 +101,9 @@ def _disagreements(material: QueueInputs) -> Iterator[ReviewCase]:
     several = {ref for ref, stack in state.standing.items() if len(stack) > 1}
     for ref in sorted(several | state.opinions.keys()):
         decision, given = state.decision(ref), independent_labels(state, ref)
-        if decision is None or len({entry.label for entry in given}) < 2:
-            continue
         votes = Counter(str(entry.label) for entry in given)
+        if decision is None or material.tree.all_agree(votes):
+            continue
         others = {name: count for name, count in votes.items() if name != decision.label}
         words = " · ".join(f"{e.annotator}{_describe_answer(e)}: {e.label}" for e in given)
         case = _make_case("disagreements", decision, words, float(sum(others.values())))
@@ -112,11 +116,14 @@ def _describe_answer(entry: Entry) -> str:
 
 def _errors(material: QueueInputs) -> Iterator[ReviewCase]:
     evidence = material.evidence
-    rows, suspects, margins = find_likely_errors(evidence.y, evidence.proba)
+    if evidence.has_sets:
+        yield from _set_errors(material)
+        return
+    rows, suspects, margins = find_likely_errors(evidence.y, evidence.proba, evidence.under)
     for row, suspect, margin in zip(rows.tolist(), suspects.tolist(), margins, strict=True):
         decision = material.state.decision(evidence.refs[row])
         assert decision is not None
-        name, own = evidence.classes[suspect], evidence.proba[row, evidence.y[row]]
+        name, own = evidence.classes[suspect], evidence.own_probability(row)
         reason = (
             f"without this label the model predicts {name} "
             f"{_format_chance(evidence.proba[row, suspect])}, "
@@ -126,6 +133,36 @@ def _errors(material: QueueInputs) -> Iterator[ReviewCase]:
         yield replace(case, suggestion=name)
 
 
+def _set_errors(material: QueueInputs) -> Iterator[ReviewCase]:
+    """Yield items with one class too many or too few, by the model without their labels."""
+    evidence = material.evidence
+    rows, tags, margins = find_tag_errors(evidence.y, evidence.proba)
+    for row, tag, margin in zip(rows.tolist(), tags.tolist(), margins, strict=True):
+        decision = material.state.decision(evidence.refs[row])
+        assert decision is not None
+        name, p = evidence.classes[tag], _format_chance(evidence.proba[row, tag])
+        reason = f"without this label the model gives {name} {p}, and the label " + (
+            "has it" if evidence.y[row, tag] else "lacks it"
+        )
+        case = _make_case("errors", decision, reason, float(margin))
+        yield replace(case, suggestion=toggle_class(evidence.label(row), name, evidence.classes))
+
+
+def _set_neighbours(material: QueueInputs) -> Iterator[ReviewCase]:
+    """Yield items with one class too many or too few, by their nearest labelled neighbours."""
+    evidence = material.evidence
+    tags, counts = evidence.opposed_tags()
+    for row in np.flatnonzero(counts >= MIN_VOTES).tolist():
+        decision = material.state.decision(evidence.refs[row])
+        assert decision is not None
+        name, near = evidence.classes[int(tags[row])], len(evidence.nearest.rows[row])
+        lacks = "lack" if evidence.y[row, tags[row]] else "have"
+        reason = f"{counts[row]} of the {near} nearest labelled items {lacks} {name}"
+        score = float(counts[row]) + float(evidence.nearest.cosines[row].mean())
+        case = _make_case("neighbours", decision, reason, score)
+        yield replace(case, suggestion=toggle_class(evidence.label(row), name, evidence.classes))
+
+
 def _format_chance(p: float) -> str:
     """Return a probability as a percentage, but never as 0 or 100 %: no model is that certain."""
     return "<1 %" if p < 0.005 else ">99 %" if p > 0.995 else f"{100 * p:.0f} %"
@@ -133,6 +170,9 @@ def _format_chance(p: float) -> str:
 
 def _neighbours(material: QueueInputs) -> Iterator[ReviewCase]:
     evidence = material.evidence
+    if evidence.has_sets:
+        yield from _set_neighbours(material)
+        return
     against = evidence.contradictions()
     for row in np.flatnonzero(against >= MIN_VOTES).tolist():
         decision = material.state.decision(evidence.refs[row])
@@ -141,7 +181,9 @@ def _neighbours(material: QueueInputs) -> Iterator[ReviewCase]:
         others = Counter(
             evidence.classes[int(evidence.y[neighbour])]
             for neighbour in near
-            if evidence.y[neighbour] != evidence.y[row]
+            if not material.tree.agree(
+                evidence.classes[int(evidence.y[neighbour])], str(decision.label)
+            )
         )
         name, count = others.most_common(1)[0]
         reason = describe_opposing(others.total(), len(near), count, name)
@@ -171,14 +213,14 @@ def _duplicates(material: QueueInputs) -> Iterator[ReviewCase]:
     for group in connected_components(np.concatenate(pairs)):
         members = [place[row] for row in group if row in place]
         votes = Counter(str(state.label(ref)) for ref in members)
-        if len(votes) > 1:
+        if not material.tree.all_agree(votes):
             yield _group_case(material, members, votes)
 
 
 def _group_case(material: QueueInputs, members: list[str], votes: Counter[str]) -> ReviewCase:
     def doubt(ref: str) -> float:
         label = str(material.state.label(ref))
-        return (material.evidence.probabilities(ref) or {}).get(label, 0.0) + votes[label]
+        return material.evidence.label_probability(ref, label) + votes[label]
 
     odd = min(members, key=doubt)
     decision = material.state.decision(odd)

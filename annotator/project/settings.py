@@ -11,7 +11,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,13 @@ class Settings:
     def tree(self) -> ClassTree:
         """The classes as a tree; flat unless some have a parent."""
         return ClassTree.of(self.classes)
+
+    def below(self, name: str) -> Settings:
+        """Return the same settings with the classes below `name` alone."""
+        kept = self.tree.below(name)
+        infos = (info for info in self.classes if info.name in kept)
+        tops = (replace(i, parent=None if i.parent == name else i.parent) for i in infos)
+        return replace(self, classes=tuple(tops))
 
     def annotator_name(self, given: str | None = None) -> str:
         """Return the name that labels carry: `given`, else the project's, else the login name."""

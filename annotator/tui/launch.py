@@ -48,6 +48,8 @@ class PoolPart:
     """(n,) True for these rows of the pool."""
     title: str
     """The query."""
+    refines: str | None = None
+    """The class whose items get a finer label: one of the classes below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,8 @@ def run_label_app(
 
     `features` computes missing features in the background. With `audit`, only its items are
     asked, blind; with `part`, those of a query. `opening` opens another screen in place of the
-    labelling screen, once the pool is known. Raises `AnnotatorError` if the screen cannot open: keys in conflict, an unknown theme,
-    a log or refs that cannot be read.
+    labelling screen, once the pool is known. Raises `AnnotatorError` if the screen cannot open:
+    keys in conflict, an unknown theme, a log or refs that cannot be read.
     """
     _keymap(project)  # a faulty keymap is reported before the screen is touched
     finder = ItemFinder(project, audit.refs if audit else None)
@@ -112,6 +114,10 @@ def prepare_label_app(
     from annotator.tui.app import LabelApp
 
     mode = SessionMode(repeats=project.settings.repeats)
+    shown = project
+    if part is not None and part.refines is not None:
+        mode = SessionMode(refines=part.refines)
+        shown = replace(project, settings=project.settings.below(part.refines))
     if audit is not None:
         mode = SessionMode(audit.name, audit.notice, audit.is_lost, second=audit.name is None)
     failures: SimpleQueue[str] = SimpleQueue()
@@ -122,7 +128,7 @@ def prepare_label_app(
         if part is not None:
             opened.session.restrict(part.mask, part.title)
         yield LabelApp(
-            project, opened.session, _keymap(project), Pace(time.monotonic), caps,
+            shown, opened.session, _keymap(shown), Pace(time.monotonic), caps,
             finder or ItemFinder(project, audit.refs if audit else None),
             compute_features=features, hooks=opened.hooks, hook_failures=failures,
             opening=opening,

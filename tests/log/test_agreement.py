@@ -14,6 +14,7 @@ from annotator.log.agreement import (
 )
 from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.log.store import SqliteStore
+from annotator.project.class_tree import ClassTree
 from annotator.session.session import LabelSession, SessionMode
 
 CLASSES = ("ok", "defect")
@@ -169,3 +170,21 @@ def test_status_says_who_agrees_with_whom(tmp_path: Path) -> None:
     (pair,) = found["agreement"]["pairs"]
     assert (pair["one"], pair["other"], pair["items"], pair["kappa"]) == ("ana", "bo", 8, 0.5)
     assert "ana and bo: 75% of 8 labels equal, Cohen's kappa 0.50" in format_status(found)
+
+
+def test_a_label_within_another_one_agrees_with_it() -> None:
+    entries = [
+        Entry(number, float(number), name, Action.LABEL, ref, label, q=0.5, extra=extra)
+        for number, (name, ref, label, extra) in enumerate(
+            [
+                ("ana", "a", "vehicle", None), ("ana", "b", "car", None), ("ana", "c", "cat", None),
+                ("bob", "a", "car", {"second": True}), ("bob", "b", "bus", {"second": True}),
+                ("bob", "c", "cat", {"second": True}),
+            ],
+            1,
+        )
+    ]  # fmt: skip
+    tree = ClassTree({"vehicle": None, "car": "vehicle", "bus": "vehicle", "cat": None})
+    found = measure_agreement(replay(entries), tree.level_out)
+    (pair,) = found.pairs
+    assert (pair.items, pair.observed) == (3, pytest.approx(2 / 3))

@@ -23,6 +23,9 @@ from annotator.tui.styled_text import (
 )
 from annotator.tui.widgets.lines import Lines
 
+INDENT = "  "
+"""The indent of a class below another one."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClassRow:
@@ -37,6 +40,13 @@ class ClassRow:
     likeliest: bool = False
     chosen: bool | None = None
     """True if the class is chosen for the item; None in projects with one class an item."""
+    depth: int = 0
+    """The number of classes above it, by which its name is indented."""
+
+    @property
+    def indented(self) -> str:
+        """The name as the list shows it."""
+        return INDENT * self.depth + self.name
 
 
 LEAST = 12
@@ -166,7 +176,7 @@ class ClassList(Lines):
 def two_lines(row: ClassRow, cells: int) -> tuple[Line, Line]:
     """Return the key, the name and the count; under them the probability as a bar."""
     count = f"{row.count:,} "
-    name = clip_end(row.name, cells - 6 - len(count))
+    name = clip_end(row.indented, cells - 6 - len(count))
     head = justify_line([*_key(row), (name, _weight(row))], [(count, "dim")], cells)
     if row.share is None:
         return head, []
@@ -180,7 +190,7 @@ def one_line(row: ClassRow, cells: int) -> Line:
     right: Line = [(f"{row.count:,} ", "dim")]
     if row.share is not None:
         right.append((f"{format_chance(row.share):>5} ", "best" if row.likeliest else "dim"))
-    name = clip_end(row.name, cells - 6 - line_width(right))
+    name = clip_end(row.indented, cells - 6 - line_width(right))
     return justify_line([*_key(row), (name, _weight(row))], right, cells)
 
 

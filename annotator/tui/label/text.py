@@ -9,6 +9,8 @@ from enum import Enum, auto
 from annotator.items.refs import Item, make_printable
 from annotator.learn.label_conflicts import Contradiction
 from annotator.log.entries import DECISIONS, Entry
+from annotator.project.class_tree import ClassTree
+from annotator.project.label_sets import split_label
 from annotator.project.project import ProjectFolder
 from annotator.session.progress import Progress
 from annotator.session.session import LabelSession
@@ -79,30 +81,48 @@ def class_rows(
 
     `shares` are their probabilities, `chosen` those of them that are ticked; None shows none.
     Digits that follow the picture come first. Other classes with a key keep their places. The
-    others follow, the most probable first; the number of labels breaks ties.
+    others follow, the most probable first; the number of labels breaks ties. In a hierarchy the
+    others are indented below their parents, and an inner class counts all below it.
     """
-    counts = session.progress.classes
+    counts, tree = session.progress.classes, shown_tree(session)
+    if session.mode.refines is not None:
+        counts = session.class_counts
     shares = shares or {}
-    likeliest = max(shares, key=shares.__getitem__) if shares else None
+    likeliest = session.learner.predicted_classes(shares)
+    ranks: dict[str, int] = {}
+    if not tree.is_flat:
+        counts, shares = tree.counts(counts), tree.sum_up(shares) if shares else {}
+        ranks = {name: rank for rank, name in enumerate(tree.order)}
     rows = [
         ClassRow(
             name,
             keymap.classes.get(name, ""),
             count,
             shares.get(name),
-            name == likeliest,
+            name in likeliest,
             None if chosen is None else name in chosen,
+            0 if name in keymap.likeliest else tree.level(name) - 1,
         )
         for name, count in counts.items()
     ]
     places = {name: place for place, name in enumerate(keymap.likeliest, -len(keymap.likeliest))}
 
     def rank(row: ClassRow) -> tuple[float, float, int]:
+        if not tree.is_flat:
+            return places.get(row.name, 0), ranks.get(row.name, len(ranks)), 0
         if row.key:
             return places.get(row.name, 0), 0, 0
         return 1, -(row.share or 0), -row.count
 
     return sorted(rows, key=rank)
+
+
+def shown_tree(session: LabelSession) -> ClassTree:
+    """Return the classes that an answer may give, as a tree."""
+    parents, classes = session.learner.tree.parents, set(session.classes)
+    return ClassTree({
+        name: up if (up := parents.get(name)) in classes else None for name in session.classes
+    })  # fmt: skip
 
 
 def audit_words(session: LabelSession) -> tuple[str, ...]:
@@ -147,6 +167,8 @@ def contradiction_text(session: LabelSession, found: Sequence[Contradiction]) ->
         return ""
     last = found[-1]
     ref = features.store.refs[last.row]
+    if last.has is not None:
+        return _tag_contradiction(session, ref, last)
     decision, label = session.state.decision(ref), ranking.classes[last.label]
     if decision is None or decision.annotator != session.annotator or decision.label != label:
         return ""
@@ -155,6 +177,18 @@ def contradiction_text(session: LabelSession, found: Sequence[Contradiction]) ->
     if last.votes == last.against:
         return f"{words}, but {last.votes} of its 5 nearest are {other}"
     return f"{words}, but {last.against} of its 5 nearest are not; {last.votes} are {other}"
+
+
+def _tag_contradiction(session: LabelSession, ref: str, found: Contradiction) -> str:
+    """Return the hint at one class of several that an item has or lacks."""
+    decision, name = session.state.decision(ref), session.classes[found.other]
+    if decision is None or decision.annotator != session.annotator or not decision.label:
+        return ""
+    if (name in split_label(decision.label)) != found.has:
+        return ""
+    path, shown = Item.parse(ref).path.rpartition("/")[2], make_printable(name)
+    given, others = ("is", "are not") if found.has else ("is not", "are")
+    return f"{make_printable(path)} {given} {shown}, but {found.votes} of its 5 nearest {others}"
 
 
 def item_caption(session: LabelSession, item: Item, hidden: bool = False) -> tuple[str, str, str]:
