@@ -12,7 +12,8 @@ from tests.session.made_sessions import answer, session_on
 
 
 def _refs(session: LabelSession) -> list[str]:
-    history, found = AnswerHistory(session), []
+    history = AnswerHistory(session)
+    found: list[Entry] = []
     while (place := history.at(len(found))) is not None:
         found.append(place)
     return [place.ref for place in found]

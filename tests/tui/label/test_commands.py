@@ -168,6 +168,7 @@ def test_the_key_table_of_the_readme_names_no_key_that_does_not_exist() -> None:
     known = {"1", "9"} | {keys for name in COMMAND_NAMES for keys in keymap.keys(name)}
     known |= {key for info in TWO for key in keymap.class_keys(info.name)}
     spelled = {"Backspace": "⌫", "Ctrl+P": "^P", "shift+R": "R", "Space": "space"}
+    spelled |= {"Shift+←": "⇧←", "Shift+→": "⇧→"}
     cells = [row.strip("|").split("|") for row in section.splitlines() if row.startswith("| ")][1:]
     named = [cell.strip() for row in cells for cell in row[::2] if cell.strip()]
     assert len(named) > 10
