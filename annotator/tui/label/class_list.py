@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich.cells import cell_len
 from textual import events
 from textual.geometry import Size
 from textual.message import Message
@@ -41,12 +42,15 @@ class ClassRow:
     chosen: bool | None = None
     """True if the class is chosen for the item; None in projects with one class an item."""
     depth: int = 0
-    """The number of classes above it, by which its name is indented."""
+    """The number of classes above it in the list, by which its name is indented."""
+    path: str = ""
+    """The name with the classes above it, for a class whose parent is not above it in the list."""
 
-    @property
-    def indented(self) -> str:
-        """The name as the list shows it."""
-        return INDENT * self.depth + self.name
+    def title(self, cells: int) -> str:
+        """Return the name as the list shows it, within `cells`."""
+        if self.path and cell_len(self.path) <= cells:
+            return self.path
+        return clip_end(INDENT * self.depth + self.name, cells)
 
 
 LEAST = 12
@@ -176,7 +180,7 @@ class ClassList(Lines):
 def two_lines(row: ClassRow, cells: int) -> tuple[Line, Line]:
     """Return the key, the name and the count; under them the probability as a bar."""
     count = f"{row.count:,} "
-    name = clip_end(row.indented, cells - 6 - len(count))
+    name = row.title(cells - 6 - len(count))
     head = justify_line([*_key(row), (name, _weight(row))], [(count, "dim")], cells)
     if row.share is None:
         return head, []
@@ -190,7 +194,7 @@ def one_line(row: ClassRow, cells: int) -> Line:
     right: Line = [(f"{row.count:,} ", "dim")]
     if row.share is not None:
         right.append((f"{format_chance(row.share):>5} ", "best" if row.likeliest else "dim"))
-    name = clip_end(row.indented, cells - 6 - line_width(right))
+    name = row.title(cells - 6 - line_width(right))
     return justify_line([*_key(row), (name, _weight(row))], right, cells)
 
 

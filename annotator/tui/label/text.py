@@ -101,7 +101,7 @@ def class_rows(
             shares.get(name),
             name in likeliest,
             None if chosen is None else name in chosen,
-            0 if name in keymap.likeliest else tree.level(name) - 1,
+            *_place(name, tree, keymap.likeliest),
         )
         for name, count in counts.items()
     ]
@@ -115,6 +115,14 @@ def class_rows(
         return 1, -(row.share or 0), -row.count
 
     return sorted(rows, key=rank)
+
+
+def _place(name: str, tree: ClassTree, digits: Collection[str]) -> tuple[int, str]:
+    """Return the depth of a class in the list, and its path if its parent stands elsewhere."""
+    parent = tree.parents.get(name)
+    if parent is None or name in digits or parent in digits:
+        return 0, tree.path(name) if parent is not None else ""
+    return _place(parent, tree, digits)[0] + 1, ""
 
 
 def shown_tree(session: LabelSession) -> ClassTree:
