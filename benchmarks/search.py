@@ -2,7 +2,8 @@
 
 Ours is exact and reads the mapped half floats where they lie; plain numpy converts or multiplies
 them as they are, or is given them as single floats in memory, which takes twice the room. Then
-how many planted label errors `review` finds on real images, where ../shared/data is.
+queries about columns, boxes and the log, in seconds of one processor, and how many planted label
+errors `review` finds on real images, where ../shared/data is.
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.learn.label_conflicts import MIN_VOTES, find_likely_errors
 from annotator.log.entries import Action, Entry, LogState, replay
+from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from annotator.session.pool_features import PoolFeatures
 
 N, D, MOST = 1_000_000, 384, 100
 LIMIT = 0.3
+FACTS_LIMIT = 2.0
 SHARED = Path(os.environ.get("ANNOTATOR_SHARED", Path(__file__).parents[2] / "shared"))
 SETS = ("flowers", "magnetic-tile", "cifar10")
 
@@ -113,6 +116,39 @@ def names(searcher: Searcher, refs: RefTable, state: LogState) -> None:
         print(f"{title + ': ' + query:58}{seconds:8.3f} s{beside}")
 
 
+def facts(folder: Path) -> None:
+    """Queries about columns, boxes, the log and times: the first time, then with what is read."""
+    print(
+        f"\n{'a table of ' + format(N, ',') + ' boxes with 3 columns':58}{'first':>10}{'then':>10}"
+    )
+    settings = Settings(classes=(ClassInfo("ok"), ClassInfo("bad")), images=str(folder))
+    project = ProjectFolder.create(folder / "p", settings)
+    with project.refs_file.open("w") as file:
+        file.write("filename,bbox,camera,lens no,temp\n")
+        file.writelines(
+            f'site{n % 37}/IMG_{n // 4:07d}.jpg,"{n % 640},0,{8 + n % 90},{9 + n % 70}",'
+            f"{n % 11},A {n % 3},{n % 400 / 10}\n"
+            for n in range(N)
+        )
+    refs = load_refs(project)
+    at = 1_790_000_000.0
+    state = replay(
+        Entry(n + 1, at + 60 * n, "ann", Action.LABEL, refs[n * 41], "ok") for n in range(20_000)
+    )
+    for query in (
+        "camera=3", '"lens no"="a 1" temp>20', "size<32", "path:site3/*", "label:ok -by:bo",
+        "at>=2026-10-01", "camera=3 open size>=32 -path:site3/*",
+    ):  # fmt: skip
+        searcher, took = Searcher(refs, project=project), []
+        for _ in range(3):
+            begun = time.process_time()
+            searcher.find(query, state, limit=MOST, classes=("ok", "bad"))
+            took.append(time.process_time() - begun)
+        first, then = took[0], min(took[1:])
+        verdict = f"   limit {FACTS_LIMIT:g} s: {'kept' if first <= FACTS_LIMIT else 'MISSED'}"
+        print(f"{query:58}{first:8.3f} s{then:8.3f} s{verdict}")
+
+
 def planted() -> None:
     """1,000 labels of each set, one in 20 wrong: what the queues find of them."""
     print(
@@ -162,6 +198,7 @@ def main() -> None:
     print(f"{N:,} items x {D}, the best {MOST}; {len(os.sched_getaffinity(0))} cores; medians")
     with tempfile.TemporaryDirectory(dir=sys.argv[1] if sys.argv[1:] else None) as folder:
         similarity(Path(folder))
+        facts(Path(folder))
     planted()
 
 

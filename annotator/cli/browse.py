@@ -15,6 +15,7 @@ from annotator.cli.project_options import (
     require_terminal,
     warn_of_other_model,
 )
+from annotator.cli.search import OnlyOption, choose_part
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable
 
@@ -62,6 +63,7 @@ def browse(
     per_page: Annotated[
         int, typer.Option(min=1, max=500, help="Items on a page; fewer in a small window.")
     ] = 48,
+    only: OnlyOption = None,
     prediction: Annotated[bool, typer.Option(help="Show the model's predictions.")] = True,
     annotator: AnnotatorOption = None,
     graphics: GraphicsOption = None,
@@ -74,6 +76,7 @@ def browse(
     annotator browse p --class daisy --select exceptions
     annotator browse p --order needed
     annotator browse p --order clusters
+    annotator browse p --only 'predicted:daisy p<0.6'
     """
     from annotator.cli.project_options import override_settings
     from annotator.project.project import ProjectFolder
@@ -98,6 +101,7 @@ def browse(
     receipt = run_label_app(
         replace(project, settings=settings), annotator=settings.annotator_name(),
         graphics=settings.graphics, opening=opening,
+        part=choose_part(project, only),
     )  # fmt: skip
     typer.echo(str(receipt), err=True)
     if receipt.code:

@@ -31,7 +31,7 @@ COMMANDS = {
     "features": ("features", "Compute the features that the model learns from."),
     "finish": ("finish", "Let the model label the rest, certified by an audit."),
     "review": ("review", "Review doubtful labels."),
-    "search": ("inspection", "Find items by name, label, similarity or words."),
+    "search": ("search", "Find items by anything known of them; save searches."),
     "simulate": ("simulate", "Compare query strategies on labelled data."),
     "predict": ("inspection", "Write the model's predictions for unlabelled items."),
     "status": ("inspection", "Show the progress of a project."),
@@ -87,10 +87,8 @@ class LazyCommands(MutableMapping[str, Any]):
         return name in COMMANDS
 
 
-_NEGATED_TERM = re.compile(
-    r"-((name|label|class|by|like|text):|(open|labelled|skipped|flagged)(\s|$)|\S*[*?.])"
-)
-"""A negated term of a search, which looks like an option."""
+_NEGATED_TERM = re.compile(r"-(?!-|n\d*$|h$).+", re.DOTALL)
+"""A negated term of a search: with one minus, and none of the options -n, -n20 and -h."""
 
 
 class CommandGroup(TyperGroup):

@@ -19,6 +19,9 @@ from annotator.errors import ProjectError
 from annotator.items.refs import make_printable
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from annotator.formats.format import Format
     from annotator.formats.new_project import NewProject
     from annotator.formats.reading import ImportContext
@@ -67,8 +70,8 @@ def export(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only labelled, human (no machine labels), flagged or unflagged items; "
-            "repeatable.",
+            help="Only labelled, human (no machine labels), flagged or unflagged items, or those "
+            "that match a query (see search); repeatable.",
             autocompletion=lambda: ["labelled", "human", "flagged", "unflagged"],
         ),
     ] = None,
@@ -137,13 +140,13 @@ def export(
     annotator export p data/ --format yolo --split train=0.8,val=0.2
     annotator export p crops/ --format imagefolder --crop --context 0.25
     """
-    from annotator.formats.source import ExportOptions
+    from annotator.formats.source import EXPORT_FILTERS, ExportOptions
     from annotator.formats.splits import parse_splits
     from annotator.project.project import ProjectFolder
 
     format_of = load_named_format(format_ or _format_by_suffix(file))
     options = ExportOptions(
-        only=tuple(only or ()),
+        only=tuple(word for word in only or () if word in EXPORT_FILTERS),
         classes=tuple(class_ or ()),
         level=level or "",
         agreement=min_agreement,
@@ -158,11 +161,17 @@ def export(
         images=images,
     )
     _check_options(format_of, options)
-    _write_export(ProjectFolder.open(project), file, format_of, options, overwrite)
+    queries = [word for word in only or () if word not in EXPORT_FILTERS]
+    _write_export(ProjectFolder.open(project), file, format_of, options, overwrite, queries)
 
 
 def _write_export(
-    project: ProjectFolder, file: Path, format_of: Format, options: ExportOptions, overwrite: bool
+    project: ProjectFolder,
+    file: Path,
+    format_of: Format,
+    options: ExportOptions,
+    overwrite: bool,
+    queries: Sequence[str] = (),
 ) -> None:
     from annotator.cli.progress_output import open_progress_output, with_rate
     from annotator.formats import output_file
@@ -172,7 +181,7 @@ def _write_export(
         raise typer.BadParameter(reason, param_hint="--format")
     folder = format_of.folder or (format_of.name == "coco" and options.split is not None)
     with output_file.open_output(file, folder, overwrite) as place:
-        source = _open_source(project, format_of, options)
+        source = _open_source(project, format_of, options, queries)
         mode = "auto" if len(source.refs) > _LONG_EXPORT else "none"
         with open_progress_output(mode, "export") as show:
             source.on_progress = with_rate(show)
@@ -206,13 +215,8 @@ def _check_options(format_: Format, options: ExportOptions) -> None:
     """Raise `BadParameter` for options that the format does not support."""
     from annotator.formats.format import OPTIONS, WITHOUT_LEVELS, list_formats, load_format
     from annotator.formats.image_files import IMAGE_MODES
-    from annotator.formats.source import EXPORT_FILTERS, ExportOptions
+    from annotator.formats.source import ExportOptions
 
-    if unknown := set(options.only) - set(EXPORT_FILTERS):
-        raise typer.BadParameter(
-            f"{', '.join(sorted(unknown))} is not one of {', '.join(EXPORT_FILTERS)}",
-            param_hint="--only",
-        )
     if options.images not in IMAGE_MODES:
         raise typer.BadParameter(
             f"{options.images} is not one of {', '.join(IMAGE_MODES)}", param_hint="--images"
@@ -232,16 +236,40 @@ def _check_options(format_: Format, options: ExportOptions) -> None:
         raise typer.BadParameter("needs --crop", param_hint="--context")
 
 
-def _open_source(project: ProjectFolder, format_: Format, options: ExportOptions) -> ExportSource:
+def _open_source(
+    project: ProjectFolder, format_: Format, options: ExportOptions, queries: Sequence[str]
+) -> ExportSource:
     from annotator.formats.source import ExportSource
     from annotator.log.entries import replay
     from annotator.log.store import SqliteStore
 
     store = SqliteStore(project.labels_file)
     state = replay(store.entries()) if options.predictions else None
-    source = ExportSource.open(project, store.entries(), options, format_.accepted, state)
+    chosen = _choose_rows(project, queries)
+    source = ExportSource.open(project, store.entries(), options, format_.accepted, state, chosen)
     store.close()
     return source
+
+
+def _choose_rows(project: ProjectFolder, queries: Sequence[str]) -> NDArray[np.bool_] | None:
+    """Return which items match all queries; None without a query."""
+    from annotator.cli.search import choose_items
+    from annotator.errors import QueryError
+    from annotator.formats.source import EXPORT_FILTERS
+
+    chosen = None
+    for query in queries:
+        try:
+            mask = choose_items(project, query)
+        except QueryError as error:
+            if not query.isidentifier():
+                raise
+            filters = ", ".join(EXPORT_FILTERS)
+            raise typer.BadParameter(
+                f"{query} is not one of {filters}, and as a query: {error}", param_hint="--only"
+            ) from error
+        chosen = mask if chosen is None else chosen & mask
+    return chosen
 
 
 def _print_summary(source: ExportSource, file: Path, marks: bool) -> None:

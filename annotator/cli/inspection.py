@@ -1,11 +1,11 @@
-"""The commands that read a project and change nothing: status, predict, log, search, report."""
+"""The commands that read a project and change nothing: status, predict, log, report."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,15 +15,15 @@ from annotator.cli.project_options import (
     format_output_name,
     print_json,
 )
+from annotator.cli.search import OnlyOption, choose_items
 from annotator.items.json_text import to_json_text
-from annotator.items.refs import make_printable, shell_quoted
+from annotator.items.refs import shell_quoted
 
 if TYPE_CHECKING:
-    from annotator.items.ref_table import RefTable
-    from annotator.log.entries import Entry, LogState
+    from annotator.log.entries import Entry
     from annotator.log.store import SqliteStore
     from annotator.project.project import ProjectFolder
-    from annotator.session.pool_features import PoolFeatures
+    from annotator.report.figures import ReportPart
 
 
 def status(project: ProjectArgument, as_json: JsonOption = False) -> None:
@@ -129,75 +129,6 @@ def _print_entries(entries: Iterable[Entry], as_json: bool) -> None:
     sys.stdout.flush()  # so that the reader of a pipe sees it at once
 
 
-def search(
-    project: ProjectArgument,
-    query: Annotated[
-        list[str], typer.Argument(help="Terms separated by spaces; an item must match all of them.")
-    ],
-    as_json: JsonOption = False,
-    most: Annotated[
-        int, typer.Option("-n", "--most", min=1, help="The largest number of items to print.")
-    ] = 100,
-) -> None:
-    """Print the refs of the items that match a query; like: and text: put the best first.
-
-    \b
-    annotator search p _top.jpg                  part of a file name, in any case
-    annotator search p 'cam3_*.png' open         a glob; open, labelled, skipped or flagged
-    annotator search p 'label:crack -by:ana'     cracks not labelled by ana
-    annotator search p like:IMG_0042.jpg -n 20   items similar to an item
-    annotator search p 'text:"rusty edge"'       a description, with features of SigLIP2
-    """
-    from annotator.curate.search import Searcher
-    from annotator.log.store import load_log_state
-    from annotator.project.item_pool import load_refs
-    from annotator.project.project import ProjectFolder
-
-    opened = ProjectFolder.open(project)
-    refs = load_refs(opened)
-    state = load_log_state(opened.labels_file)
-    terms = " ".join(query)
-    searcher = Searcher(refs, _load_features(opened, refs, terms), folder=str(project))
-    found = searcher.find(terms, state, limit=most, classes=opened.settings.names)
-    scores = found.scores.tolist() if found.scores is not None else [None] * len(found.rows)
-    rows = [
-        _result_dict(refs[row], state, score) for row, score in zip(found.rows, scores, strict=True)
-    ]
-    if as_json:
-        answer = {"query": terms, "total": found.total, "items": rows}
-        print_json(answer)
-        return
-    for row in rows:
-        typer.echo(make_printable(row["ref"]))
-    if found.total > len(rows):
-        typer.echo(f"{len(rows):,} of {found.total:,}; -n {found.total} prints all", err=True)
-    elif not rows:
-        typer.echo(f"No item matches {make_printable(terms)!r}.", err=True)
-
-
-def _load_features(project: ProjectFolder, refs: RefTable, query: str) -> PoolFeatures | None:
-    """Return the features if the query needs them, else None."""
-    from annotator.curate.search import parse_query
-    from annotator.features.store import FeatureStore
-    from annotator.session.pool_features import PoolFeatures
-
-    if not any(term.kind in ("like", "text") for term in parse_query(query)):
-        return None
-    store = FeatureStore.open(project.features_folder)
-    return PoolFeatures(store, refs, store.available())
-
-
-def _result_dict(ref: str, state: LogState, score: float | None) -> dict[str, Any]:
-    decision = state.decision(ref)
-    found = {
-        "ref": ref,
-        "label": state.label(ref),
-        "state": "open" if decision is None else "labelled" if decision.label else "skipped",
-        "flagged": ref in state.flagged,
-    }
-    return found if score is None else {**found, "score": round(score, 4)}
-
-
 def report(
     project: ProjectArgument,
     out: Annotated[
@@ -206,12 +137,14 @@ def report(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the figures as JSON; write no page.")
     ] = False,
+    only: OnlyOption = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the page if it is there.")] = False,
 ) -> None:
     """Write a report of a project as one HTML page: error, pace, classes, items worth a look.
 
     \b
     annotator report p --out report.html
+    annotator report p --only @night
     annotator report p --json
     """
     from annotator.formats.output_file import open_output
@@ -221,20 +154,33 @@ def report(
     from annotator.report.page import render_page
 
     opened = ProjectFolder.open(project)
+    part = _choose_part(opened, only)
     if as_json:
-        print_json(collect_figures(opened))
+        print_json(collect_figures(opened, part=part))
         return
     with open_output(out, False, overwrite) as place:
-        place.write_bytes(render_page(collect_figures(opened), Thumbnails(opened)))
+        place.write_bytes(render_page(collect_figures(opened, part=part), Thumbnails(opened)))
     if str(out) != "-":
         where = shell_quoted(out)
         typer.echo(f"Wrote {where}. Over ssh, fetch it: scp HOST:{where} .", err=True)
+
+
+def _choose_part(project: ProjectFolder, query: str | None) -> ReportPart | None:
+    """Return the items that a report is limited to; None for all."""
+    if query is None:
+        return None
+    import numpy as np
+
+    from annotator.project.item_pool import load_refs
+    from annotator.report.figures import ReportPart
+
+    mask, refs = choose_items(project, query), load_refs(project)
+    return ReportPart(query, mask, frozenset(refs[row] for row in np.flatnonzero(mask).tolist()))
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "predict": predict,
     "status": status,
     "log": log,
-    "search": search,
     "report": report,
 }

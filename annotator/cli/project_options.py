@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from annotator.project.project import ProjectFolder
     from annotator.project.settings import ClassInfo, Settings
+    from annotator.tui.launch import PoolPart
 
 
 ProjectArgument = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")]
@@ -206,13 +207,21 @@ def _list_names(names: tuple[str, ...]) -> str:
     return make_printable(",".join(names[:MOST_LISTED])) + more
 
 
-def find_refs_of_others(project: ProjectFolder, annotator: str) -> list[str]:
-    """Return the refs that other annotators have labelled. Raises `ProjectError` without any."""
+def find_refs_of_others(
+    project: ProjectFolder, annotator: str, part: PoolPart | None = None
+) -> list[str]:
+    """Return the refs, all or those of a part, that other annotators have labelled.
+
+    Raises `ProjectError` without any.
+    """
     from annotator.log.store import SqliteStore
     from annotator.project.item_pool import load_refs
     from annotator.session.scripted import labelled_by_others
 
-    refs = labelled_by_others(SqliteStore(project.labels_file), annotator, load_refs(project))
+    pool = load_refs(project)
+    refs = labelled_by_others(SqliteStore(project.labels_file), annotator, pool)
+    if part is not None and refs:
+        refs = [ref for ref, row in zip(refs, pool.rows(refs), strict=True) if part.mask[row]]
     if not refs:
         raise ProjectError(
             "A second opinion needs a label by an annotator other than "

@@ -14,8 +14,10 @@ Mask = NDArray[np.bool_]
 
 
 class Truth(NamedTuple):
-    """Which items fulfil a term, and which do not; the others are unknown, and match neither the
-    term nor its negation."""
+    """The items that fulfil a term, and those that do not.
+
+    All others are unknown: they match neither the term nor its negation.
+    """
 
     true: Mask
     """(n,)"""

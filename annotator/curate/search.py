@@ -1,49 +1,56 @@
-"""A search for items by file name, class, state, similarity to another item, or words.
+"""A search for items: by name, what is known of them, what a model says, similarity or words.
 
-A query has terms separated by spaces; an item must match all of them. A term is `part` of a name
-or a glob such as `*_top.jpg`; `label:crack`; `open`, `labelled`, `skipped`, `flagged`; `by:ana`;
-`like:REF` (or `like:` for the item on screen); `text:"rusty edge"`. A minus in front negates a
-term.
+The language of queries is that of `query.py`. Terms about the log are answered on the thread of
+the session; all others may be answered in another one.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.curate.query import (
+    MODEL_KINDS,
+    RANKING_KINDS,
+    QueryTerm,
+    explain_no_hit,
+    iter_terms,
+    parse_query,
+)
+from annotator.curate.query_items import ItemFacts, ModelFacts
+from annotator.curate.query_log import ClassNames, refs_of_term
+from annotator.curate.query_truth import Mask, Truth
+from annotator.curate.query_values import local_zone
 from annotator.errors import FeatureError, QueryError
 from annotator.features.store import FeatureStore
 from annotator.features.text import TextTower, explain_no_text
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import BOX_MARK, make_printable, shell_quoted, split_ref
+from annotator.items.refs import BOX_MARK, make_printable, plural, shell_quoted, split_ref
 from annotator.learn.nearest import CosineIndex, top_rows
-from annotator.log.entries import Action, LogState
+from annotator.log.entries import LogState
+from annotator.project.project import ProjectFolder
+from annotator.project.saved_searches import read_searches
 from annotator.session.pool_features import PoolFeatures
+from annotator.session.predict import prepare_fit
 
-ITEM_STATES = ("open", "labelled", "skipped", "flagged")
-TERM_KINDS = ("name", "label", "class", "by", "like", "text")
-RANKING_KINDS = ("like", "text")
-"""The kinds of terms that order the items; all others filter them."""
 _IN_A_BOX = frozenset(f"{BOX_MARK}0123456789,.".encode())
 _TAIL = rb"(?:" + BOX_MARK.encode() + rb"[0-9.,]+|#)?$"
-
-Mask = NDArray[np.bool_]
-
-
-class QueryTerm(NamedTuple):
-    """A term of a query."""
-
-    kind: str
-    """One of `TERM_KINDS`, or "state"."""
-    value: str
-    negated: bool = False
+_UNKNOWN = {
+    "column": "{} without a value that can be compared in {}",
+    "size": "{} of unknown size",
+    "brightness": "{} of unknown brightness",
+    "predicted": "{} without features",
+    "p": "{} without features",
+    "margin": "{} without features",
+}
+"""The words for items that cannot be compared, by the kind of the term."""
+MEASURED_KINDS = ("size", "brightness")
+"""The kinds of terms for which images may have to be measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,33 +63,20 @@ class SearchResults:
     """(k,) cosines; None if the rows are not ranked."""
     total: int
     """The number of matches, also those beyond the limit."""
+    notes: tuple[str, ...] = ()
+    """Facts for the reader: how many items are not known well enough, the zone of times."""
 
 
-def parse_query(query: str) -> tuple[QueryTerm, ...]:
-    """Return the terms of a query. Raises `QueryError` for a malformed query."""
-    try:
-        words = shlex.split(query)
-    except ValueError as error:
-        raise QueryError(f"{make_printable(query)}: {error}. Close the quotation mark.") from error
-    terms = tuple(_parse_term(word) for word in words)
-    if not terms:
-        raise QueryError("The query is empty. Give a part of a file name, label:NAME, open …")
-    return terms
+@dataclass(frozen=True, slots=True)
+class PreparedQuery:
+    """A query whose terms about the log are answered."""
 
-
-def _parse_term(word: str) -> QueryTerm:
-    negated = len(word) > 1 and word.startswith("-")
-    word = word[negated:]
-    if word in ITEM_STATES:
-        return QueryTerm("state", word, negated)
-    kind, colon, value = word.partition(":")
-    if not colon or kind not in TERM_KINDS:
-        return QueryTerm("name", word, negated)
-    if not value and kind != "like":
-        raise QueryError(f"{kind}: has no value. Write {kind}:SOMETHING.")
-    if negated and kind in RANKING_KINDS:
-        raise QueryError(f"-{kind}: cannot be negated. Leave the minus out.")
-    return QueryTerm("label" if kind == "class" else kind, value, negated)
+    terms: tuple[QueryTerm, ...]
+    answers: dict[QueryTerm, Truth]
+    """The terms about the log, and about names."""
+    tests: dict[QueryTerm, Callable[[str], bool]]
+    """The tests for classes of the terms about the model."""
+    model: ModelFacts | None
 
 
 class Searcher:
@@ -93,10 +87,16 @@ class Searcher:
         refs: RefTable,
         features: PoolFeatures | None = None,
         tower: Callable[[str], Callable[[str], NDArray[np.float32]]] = TextTower,
-        folder: str = "PROJECT",
+        project: ProjectFolder | None = None,
     ) -> None:
-        """Search `refs`; `tower` maps an extractor's name to a function from words to features."""
-        self.refs, self.features, self._folder = refs, features, shell_quoted(folder)
+        """Search `refs`; `tower` maps an extractor's name to a function from words to features.
+
+        Without a `project`, there are no columns, models and saved searches.
+        """
+        self.refs, self.features, self.project = refs, features, project
+        self._folder = shell_quoted(project.folder) if project else "PROJECT"
+        self._items = ItemFacts(refs, project.folder if project else None)
+        self._model: tuple[object, ModelFacts] | None = None
         self._tower, self._towers = tower, dict[str, Callable[[str], NDArray[np.float32]]]()
         self._nearest: CosineIndex | None = None
         self._rows = np.zeros(0, np.int64)
@@ -115,31 +115,50 @@ class Searcher:
         Raises `QueryError` for a query that this project cannot answer, `FeatureError` and
         `ExtraMissing` for a query that needs other features or weights.
         """
-        terms = parse_query(query)
-        return self.rank(terms, self.conditions(terms, state, classes), limit, current)
+        return self.finish(self.prepare(query, state, classes), limit, current)
 
-    def conditions(
-        self, terms: Sequence[QueryTerm], state: LogState, classes: tuple[str, ...]
-    ) -> Mask:
-        """Return a mask (n,) of the items that match all filtering terms."""
-        mask = np.ones(len(self.refs), bool)
-        for term in terms:
-            if term.kind not in RANKING_KINDS:
-                mask &= self._fulfilling(term, state, classes) ^ term.negated
-        return mask
+    def parse(self, query: str) -> tuple[QueryTerm, ...]:
+        """Return the terms of a query, with those of the project's saved searches."""
+        return parse_query(query, read_searches(self.project) if self.project else {})
 
-    def rank(
-        self,
-        terms: Sequence[QueryTerm],
-        mask: Mask,
-        limit: int | None = None,
-        current: str | None = None,
+    def prepare(self, query: str, state: LogState, classes: tuple[str, ...] = ()) -> PreparedQuery:
+        """Answer the terms that need the log; call it on the thread that the log belongs to."""
+        terms, known = self.parse(query), self._class_names(classes)
+        answers, tests = dict[QueryTerm, Truth](), dict[QueryTerm, Callable[[str], bool]]()
+        for term in iter_terms(terms):
+            plain = term._replace(negated=False)
+            if term.kind in MODEL_KINDS and term.value:
+                tests[plain] = known.find(term.value, state)
+            elif (refs := refs_of_term(term, state, known)) is not None:
+                answers[plain] = Truth.of(self._mask(refs, term[:2] == ("state", "open")))
+        asks_model = any(term.kind in MODEL_KINDS for term in iter_terms(terms))
+        return PreparedQuery(terms, answers, tests, self._model_of(state) if asks_model else None)
+
+    def finish(
+        self, prepared: PreparedQuery, limit: int | None = None, current: str | None = None
     ) -> SearchResults:
-        """Return the items of `mask` (n,), ordered by the ranking terms if there are any."""
-        ranking = [term for term in terms if term.kind in RANKING_KINDS]
+        """Answer the other terms, in any thread, and return what matches, the best first."""
+        notes: list[str] = []
+        mask = self._answer_all(prepared.terms, prepared, notes).true
+        if any(
+            term.span is not None and not term.span.zoned for term in iter_terms(prepared.terms)
+        ):
+            span = next(term.span for term in iter_terms(prepared.terms) if term.span is not None)
+            notes.append(f"times are local: {local_zone(span.start)}")
+        ranking = [term for term in iter_terms(prepared.terms) if term.kind in RANKING_KINDS]
         if not ranking:
             rows = np.flatnonzero(mask)
-            return SearchResults(rows[:limit], None, len(rows))
+            found = SearchResults(rows[:limit], None, len(rows))
+        else:
+            found = self._rank(ranking, mask, limit, current)
+        if not found.total and (hint := explain_no_hit(prepared.terms)):
+            notes.append(hint)
+        return SearchResults(found.rows, found.scores, found.total, tuple(dict.fromkeys(notes)))
+
+    def _rank(
+        self, ranking: Sequence[QueryTerm], mask: Mask, limit: int | None, current: str | None
+    ) -> SearchResults:
+        """Return the items of `mask` (n,), ordered by the ranking terms."""
         scores = self._scores(ranking[0], current)
         for term in ranking[1:]:
             scores = scores + self._scores(term, current)
@@ -148,15 +167,60 @@ class Searcher:
         found = top_rows(scores, total if limit is None else limit)
         return SearchResults(found.rows, found.scores, total)
 
-    def _fulfilling(self, term: QueryTerm, state: LogState, classes: tuple[str, ...]) -> Mask:
-        if term.kind == "name":
-            return self._rows_mask(self._named(term.value))
-        if term.kind == "state":
-            return self._mask(_refs_in_state(state, term.value), term.value == "open")
-        if term.kind == "by":
-            return self._mask(_refs_by(state, term.value))
-        label = _find_class(term.value, state, classes)
-        return self._mask(ref for ref in state.standing if state.label(ref) == label)
+    def _answer_all(
+        self, terms: Iterable[QueryTerm], prepared: PreparedQuery, notes: list[str]
+    ) -> Truth:
+        """Return where all filtering terms hold."""
+        every = np.ones(len(self.refs), bool)
+        found = Truth.of(every)
+        for term in terms:
+            if term.kind not in RANKING_KINDS:
+                found = found.both(self._answer(term, prepared, notes).negated(term.negated))
+        return found
+
+    def _answer(self, term: QueryTerm, prepared: PreparedQuery, notes: list[str]) -> Truth:
+        if term.kind == "saved":
+            return self._answer_all(term.terms, prepared, notes)
+        plain = term._replace(negated=False)
+        if plain in prepared.answers:
+            return prepared.answers[plain]
+        if term.kind in ("name", "path"):
+            return Truth.of(self._rows_mask(self._named(term.value, term.kind == "path")))
+        found = self._items.answer(term)
+        if found is None:
+            assert prepared.model is not None  # all other terms are about the model
+            found = prepared.model.answer(term, prepared.tests.get(plain))
+        assert found is not None
+        if found.unknown:
+            words = _UNKNOWN[term.kind].format(
+                plural(found.unknown, "item"), make_printable(term.value)
+            )
+            measure = ": --measure finds it out" if term.kind in MEASURED_KINDS else ""
+            notes.append(f"{words} left out{measure}")
+        return found
+
+    def _class_names(self, classes: tuple[str, ...]) -> ClassNames:
+        if self.project is None:
+            return ClassNames(classes)
+        settings = self.project.settings
+        return ClassNames(classes, settings.tree, settings.multi_label)
+
+    def _model_of(self, state: LogState) -> ModelFacts:
+        """Return the model of the labels so far."""
+        if self.features is None or self.project is None:
+            raise self._no_features("a query for predictions")
+        available = self.features.available
+        mark = state.seq, len(self.refs), None if available is None else int(available.sum())
+        if self._model is None or self._model[0] != mark:
+            fit = prepare_fit(self.project, self.features, self.refs, state)
+            self._model = mark, ModelFacts(fit)
+        return self._model[1]
+
+    def _no_features(self, what: str) -> FeatureError:
+        return FeatureError(
+            f"{what} needs features, and there are none yet. Compute them: "
+            f"annotator features {self._folder}"
+        )
 
     def _mask(self, refs: Iterable[str], others: bool = False) -> Mask:
         """Return (n,) True for the rows of `refs`, or with `others` for all other rows."""
@@ -168,17 +232,17 @@ class Searcher:
         mask[rows] = True
         return mask
 
-    def _named(self, name: str) -> NDArray[np.int64]:
-        """Return the rows whose file name matches a glob, or contains a text in any case."""
+    def _named(self, name: str, whole: bool = False) -> NDArray[np.int64]:
+        """Return the rows whose file name, or `whole` path, matches a glob or contains a text."""
         # macOS writes accents decomposed, keyboards composed: both name one file.
         forms = {unicodedata.normalize(form, name) for form in ("NFC", "NFD")} | {name}
-        return np.unique(np.concatenate([self._spelled(form) for form in forms]))
+        return np.unique(np.concatenate([self._spelled(form, whole) for form in forms]))
 
-    def _spelled(self, name: str) -> NDArray[np.int64]:
+    def _spelled(self, name: str, whole: bool) -> NDArray[np.int64]:
         """Return the rows whose file name matches in this spelling of its accents."""
         wanted = name.lower().encode("utf-8", "surrogateescape")
         if any(sign in name for sign in "*?["):
-            return self._globbed(wanted)
+            return self._globbed(wanted, whole)
         rows = self.refs.matching(re.compile(re.escape(wanted)), lower=True)
         if _IN_A_BOX.issuperset(wanted):  # the match may be in the box, not in the name
             paths = (split_ref(self.refs[row])[0] for row in rows.tolist())
@@ -186,9 +250,9 @@ class Searcher:
             rows = rows[np.array(inside, bool)]
         return rows
 
-    def _globbed(self, wanted: bytes) -> NDArray[np.int64]:
+    def _globbed(self, wanted: bytes, whole: bool) -> NDArray[np.int64]:
         """Return the rows that match a glob; the rarest plain part of it narrows them first."""
-        glob = _compile_glob(wanted)
+        glob = _compile_glob(wanted, whole)
         plain = min(re.split(rb"\[.[^]]*\]|[*?\[]", wanted), key=self.refs.count)
         if self.refs.count(plain) > len(self.refs) // 10:
             return self.refs.matching(glob, lower=True)
@@ -198,10 +262,7 @@ class Searcher:
     def _scores(self, term: QueryTerm, current: str | None) -> NDArray[np.float32]:
         """Return (n,) the cosines of the pool rows; -inf for rows without features."""
         if self.features is None:
-            raise FeatureError(
-                f"{term.kind}: needs features, and there are none yet. Compute them: "
-                f"annotator features {self._folder}"
-            )
+            raise self._no_features(f"{term.kind}:")
         store, wants = self.features.store, term.kind
         vector = self._words(store, term.value) if wants == "text" else self._like(term, current)
         if self._nearest is None or self._nearest.matrix is not store.matrix:
@@ -254,9 +315,9 @@ class Searcher:
         raise QueryError(f"like:{make_printable(wanted)} matches {count}. Write a full ref.")
 
 
-def _compile_glob(wanted: bytes) -> re.Pattern[bytes]:
-    """Compile a glob for the last part of a path, or for the whole path if it has a slash."""
-    whole = b"/" in wanted
+def _compile_glob(wanted: bytes, whole: bool = False) -> re.Pattern[bytes]:
+    """Compile a glob for the last part of a path, or for the `whole` path, as if it has a slash."""
+    whole = whole or b"/" in wanted
     open_ = not whole and wanted.startswith(b"*")  # then it may start anywhere in the last part
     wanted = wanted.lstrip(b"*") if open_ else wanted
     any_ = rb"[^\n]" if whole else rb"[^\n/]"
@@ -280,35 +341,3 @@ def _compile_glob(wanted: bytes) -> re.Pattern[bytes]:
     except re.error as error:
         text = make_printable(wanted.decode("utf-8", "replace"))
         raise QueryError(f"{text} is not a glob: {error}. Use * ? and [a-z].") from error
-
-
-def _refs_in_state(state: LogState, name: str) -> Iterable[str]:
-    """Return the refs in a state; for "open" the refs that are not: those answered."""
-    if name == "flagged":
-        return state.flagged
-    if name == "open":
-        return state.standing
-    wanted = Action.SKIP if name == "skipped" else Action.LABEL
-    return (ref for ref, stack in state.standing.items() if stack[-1].action is wanted)
-
-
-def _refs_by(state: LogState, name: str) -> set[str]:
-    """Return the refs that an annotator labelled or skipped, with second opinions."""
-    return {
-        ref
-        for kept in (state.standing, state.opinions)
-        for ref, stack in kept.items()
-        if any(entry.annotator == name for entry in stack)
-    }
-
-
-def _find_class(name: str, state: LogState, classes: tuple[str, ...]) -> str:
-    """Return the class of a name in any case. Raises `QueryError` that lists the classes."""
-    known = list(dict.fromkeys([*classes, *(label for label in state.counts if label)]))
-    if name in known:
-        return name
-    alike = [label for label in known if label.lower() == name.lower()]
-    if len(alike) == 1:
-        return alike[0]
-    names = make_printable(", ".join(known))
-    raise QueryError(f"{make_printable(name)} is not a class. The classes are {names}.")

@@ -41,7 +41,7 @@ class AuditedSample(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PoolSample:
-    """What estimates of a pool rest on: labels with their draws, and scanned unlabelled rows."""
+    """The basis of estimates of a pool: labels with their draws, and scanned unlabelled rows."""
 
     drawn: DrawnLabels
     rows: Rows
@@ -64,7 +64,7 @@ class PoolSample:
         """Estimate the error on a slice; None without a label of known q in it.
 
         labelled (n,), scanned: True for the labels and the scanned rows in it. `known`: True for
-        the scanned rows of which it is known whether they are in it; None for all.
+        the scanned rows that are known to be in it or not; None for all.
         """
         known = np.ones(len(scanned), bool) if known is None else known
         audits = None if self.accepted is None else self.accepted.audits

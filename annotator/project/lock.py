@@ -19,7 +19,7 @@ _PATIENCE = 60.0
 """Seconds to wait for another process; each holds the lock for as long as one file takes."""
 _PAUSE = 0.02
 _LEFTOVER = re.compile(
-    r"\.(refs\.csv|refs\.txt|refs-sum\.txt|refs\.json|annotator\.toml|first\.csv|clusters\.csv|class-ids\.json"
+    r"\.(searches\.csv|refs\.csv|refs\.txt|refs-sum\.txt|refs\.json|annotator\.toml|first\.csv|clusters\.csv|class-ids\.json"
     r"|faces\.json|meta\.json|partial\.json)\.[a-z0-9_]{8}"
 )
 _OLD = 3600.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,18 +14,21 @@ from numpy.typing import NDArray
 
 from annotator.errors import AnnotatorError
 from annotator.items.refs import plural, shell_quoted
-from annotator.learn.label_conflicts import find_likely_errors
+from annotator.learn.label_conflicts import class_tree, find_likely_errors
 from annotator.learn.model import out_of_sample_proba
 from annotator.learn.ranking import Ranking, learn
 from annotator.learn.stopping import advise_stopping, forecast_labels
+from annotator.learn.tag_conflicts import find_tag_errors
 from annotator.log.agreement import measure_agreement
-from annotator.log.entries import Action, Entry, LogState, is_settled
+from annotator.log.entries import PREDICTED, Action, Entry, LogState, is_settled
 from annotator.log.prequential import PrequentialScores, windowed_mean
 from annotator.log.store import SqliteStore
+from annotator.project.label_sets import name_decisions, set_probability
 from annotator.project.project import ProjectFolder
 from annotator.proposals import has_proposals
 from annotator.proposals.precision import measure_precision
 from annotator.report.estimate import estimate_as_dict, with_open_rows
+from annotator.report.slices import estimate_query, find_slices, measure_sample
 from annotator.report.status import project_status
 from annotator.session.predict import FittedProject, fit, iter_predictions, unlabelled_rows
 from annotator.version import __version__
@@ -48,35 +51,53 @@ class Example:
     why: str
 
 
-def collect_figures(project: ProjectFolder, now: float | None = None) -> dict[str, Any]:
-    """Return all figures of a project.
+@dataclass(frozen=True, slots=True)
+class ReportPart:
+    """The items of a query, to which a report is limited."""
+
+    query: str
+    mask: NDArray[np.bool_]
+    """(n,) True for these rows of the pool."""
+    refs: frozenset[str]
+
+
+def collect_figures(
+    project: ProjectFolder, now: float | None = None, part: ReportPart | None = None
+) -> dict[str, Any]:
+    """Return all figures of a project, or of a part of its items; the model learns from all.
 
     "missing" lists the figures that cannot be computed (no features, one class only), with the
     command that helps.
     """
-    state, difficulty, entries = LogState(), PrequentialScores(), list[Entry]()
+    tree = project.settings.tree
+    state, whole, difficulty = LogState(), LogState(), PrequentialScores(tree.is_within)
+    entries = list[Entry]()
     if project.labels_file.exists():
         store = SqliteStore(project.labels_file)
         for entry in store.entries():
+            whole.apply(entry)
+            if part is not None and entry.ref not in part.refs:
+                continue
             state.apply(entry)
             difficulty.apply(entry)
             entries.append(entry)
         store.close()
     missing: list[str] = []
-    counts = project_status(project, estimate=False)
+    counts = project_status(project, estimate=False, only=part.refs if part else None)
     found: dict[str, Any] = {
         "made_at": time.time() if now is None else now,
+        "query": part.query if part else None,
         "status": counts,
         "progress": _progress(entries),
         "difficulty": _difficulty(difficulty),
         "hardest": [asdict(example) for example in _hardest(state)],
-        "agreement": measure_agreement(state).as_dict(),
+        "agreement": measure_agreement(state, tree.level_out).as_dict(),
         "proposals": _proposals(project, state),
         "provenance": _provenance(project, entries),
-        **_model_figures(project, state, missing),
+        **_model_figures(project, whole, missing, part),
         "missing": missing if counts["items"] else [],
     }
-    counts["estimate"] = found["estimate"]
+    counts["estimate"], counts["slices"] = found["estimate"], found["slices"]
     return found | {"next": _next_commands(project, found)}
 
 
@@ -122,11 +143,16 @@ def _hardest(state: LogState) -> list[Example]:
     """Return the labels that the model contradicted with most confidence before they were given."""
     found = []
     for _, last in state.labels():
-        if not last.proba or last.by_machine or last.label not in last.proba:
+        best = last.predicted
+        if not last.proba or last.by_machine or not best or not last.label:
             continue
-        best = max(last.proba, key=last.proba.__getitem__)
-        if best != last.label:
-            p = last.proba[best]
+        several = PREDICTED in (last.extra or {})
+        if best != last.label and (several or last.label in last.proba):
+            p = (
+                set_probability(last.proba, best, tuple(last.proba))
+                if several
+                else last.proba[best]
+            )
             why = f"before the label the model predicted {best} at {p:.2f}"
             found.append(Example(last.ref, last.label, best, p, why))
     return sorted(found, key=lambda example: -(example.probability or 0))[:_MAX_ITEMS]
@@ -138,11 +164,13 @@ def _proposals(project: ProjectFolder, state: LogState) -> list[dict[str, Any]]:
     return [group.as_dict() for group in measure_precision(project, state)]
 
 
-def _model_figures(project: ProjectFolder, state: LogState, missing: list[str]) -> dict[str, Any]:
+def _model_figures(
+    project: ProjectFolder, state: LogState, missing: list[str], part: ReportPart | None
+) -> dict[str, Any]:
     """Return the figures that need a model: estimate, shares, confusion, doubtful items."""
     empty: dict[str, Any] = {
-        "estimate": None, "history": [], "shares": {}, "forecast": None, "advice": None,
-        "out_of_reach": False,
+        "estimate": None, "slices": None, "history": [], "shares": {}, "forecast": None,
+        "advice": None, "out_of_reach": False,
         "confusion": None, "doubtful": [], "suspicious": [], "doubted": 0,
     }  # fmt: skip
     try:
@@ -150,13 +178,20 @@ def _model_figures(project: ProjectFolder, state: LogState, missing: list[str]) 
     except AnnotatorError as error:
         missing.append(str(error))
         return empty
-    ranking = learn(with_open_rows(fitted), project.settings.seed)
-    return {
+    refs = None if part is None else part.refs
+    found = {
         **empty,
-        **_estimated(ranking, project.settings.target_error, len(fitted.refs)),
-        **_out_of_sample_labels(fitted, state),
-        "doubtful": [asdict(example) for example in _doubtful(fitted, state)],
+        **_out_of_sample_labels(fitted, state, refs),
+        "doubtful": [asdict(example) for example in _doubtful(fitted, state, part)],
     }
+    if part is not None:
+        inside = estimate_query(fitted, project, part.mask)
+        return {**found, "estimate": estimate_as_dict(inside.estimate if inside else None)}
+    ranking = learn(with_open_rows(fitted), project.settings.seed)
+    measure_sample(fitted, project)
+    slices = find_slices(fitted, project, ranking.estimate).as_dict()
+    estimated = _estimated(ranking, project.settings.target_error, len(fitted.refs))
+    return {**found, **estimated, "slices": slices}
 
 
 def _estimated(ranking: Ranking, target: float | None, items: int) -> dict[str, Any]:
@@ -176,23 +211,28 @@ def _estimated(ranking: Ranking, target: float | None, items: int) -> dict[str, 
     }  # fmt: skip
 
 
-def _out_of_sample_labels(fitted: FittedProject, state: LogState) -> dict[str, Any]:
-    """Compare every label with the model fitted without it (leave-one-out).
+def _out_of_sample_labels(
+    fitted: FittedProject, state: LogState, only: Collection[str] | None
+) -> dict[str, Any]:
+    """Compare every label, or those of `only` some refs, with the model fitted without it.
 
     Suspicious are the cases of the review's queue `errors`.
     """
     y, names = fitted.snapshot.y, fitted.classes
     proba = out_of_sample_proba(fitted.model, fitted.labelled, y)
+    if fitted.snapshot.has_tags:
+        return _out_of_sample_sets(fitted, state, only, proba)
     counts = np.zeros((len(names), len(names)), np.int64)
-    np.add.at(counts, (y, proba.argmax(axis=1)), 1)
     refs = [fitted.features.store.refs[int(row)] for row in fitted.snapshot.rows]
-    rows, suspects, _ = find_likely_errors(y, proba)
+    inside = np.array([only is None or ref in only for ref in refs], bool)
+    np.add.at(counts, (y[inside], proba.argmax(axis=1)[inside]), 1)
+    rows, suspects, _ = find_likely_errors(y, proba, class_tree(fitted.model))
     suspicious = [
         Example(refs[i], names[y[i]], names[c], float(proba[i, c]),
                 f"labelled {names[y[i]]}; without this label the model predicts "
                 f"{names[c]} at {proba[i, c]:.2f}")
         for i, c in zip(rows.tolist(), suspects.tolist(), strict=True)
-        if not is_settled(state, refs[i], "errors")
+        if inside[i] and not is_settled(state, refs[i], "errors")
     ]  # fmt: skip
     return {
         "confusion": {"classes": list(names), "counts": counts.tolist()},
@@ -201,13 +241,40 @@ def _out_of_sample_labels(fitted: FittedProject, state: LogState) -> dict[str, A
     }
 
 
-def _doubtful(fitted: FittedProject, state: LogState) -> list[Example]:
+def _out_of_sample_sets(
+    fitted: FittedProject,
+    state: LogState,
+    only: Collection[str] | None,
+    proba: NDArray[np.floating],
+) -> dict[str, Any]:
+    """Return the labels with one class too many or too few; sets have no confusion table."""
+    rows, tags, _ = find_tag_errors(fitted.snapshot.y, proba)
+    names = name_decisions(fitted.snapshot.y, fitted.classes)
+    refs = [fitted.features.store.refs[int(row)] for row in fitted.snapshot.rows]
+    suspicious = [
+        Example(refs[i], names[i], fitted.classes[c], float(proba[i, c]),
+                f"labelled {names[i]}; without this label the model gives "
+                f"{fitted.classes[c]} {proba[i, c]:.2f}")
+        for i, c in zip(rows.tolist(), tags.tolist(), strict=True)
+        if (only is None or refs[i] in only) and not is_settled(state, refs[i], "errors")
+    ]  # fmt: skip
+    return {
+        "suspicious": [asdict(example) for example in suspicious[:_MAX_ITEMS]],
+        "doubted": len(suspicious),
+    }
+
+
+def _doubtful(fitted: FittedProject, state: LogState, part: ReportPart | None) -> list[Example]:
     """Return the open items whose two likeliest classes are closest."""
     best: list[tuple[float, Example]] = []
-    for ref, proba in iter_predictions(fitted, unlabelled_rows(fitted.refs, state)):
-        order = np.argsort(proba)
+    wanted = unlabelled_rows(fitted.refs, state) & (True if part is None else part.mask)
+    for ref, proba in iter_predictions(fitted, wanted):
+        # Of several classes, those in most doubt come last, of one the likeliest.
+        order = np.argsort(-np.abs(proba - 0.5) if fitted.snapshot.has_tags else proba)
         first, second = int(order[-1]), int(order[-2]) if len(order) > 1 else int(order[-1])
         margin = float(proba[first] - proba[second])
+        if fitted.snapshot.has_tags:
+            margin = -float(fitted.model.targets.margin(proba[None])[0])
         if len(best) < _MAX_ITEMS or margin < best[-1][0]:
             likeliest, other = fitted.classes[first], fitted.classes[second]
             why = f"{likeliest} {proba[first]:.2f}, {other} {proba[second]:.2f}"

@@ -17,18 +17,22 @@ from annotator.report.elements import (
     line_chart,
     share_bar,
 )
+from annotator.report.slices import RULE, describe_worst
 
 Thumbnail = Callable[[str], Markup]
 _STYLE = Path(__file__).with_name("style.css")
 _MOST_CLASSES = 25
 """The largest number of classes in the confusion table; those with most labels are kept."""
+_MOST_SLICES = 30
+"""The largest number of slices in their table; those with the largest errors are kept."""
 
 
 def render_page(found: Mapping[str, Any], thumbnail: Thumbnail) -> bytes:
     """Return the page in UTF-8. `found` comes from `collect_figures`."""
     name = Path(found["provenance"]["project"]).name
     body = html_element(
-        "main", _head(name, found), _estimate(found), _progress(found), _classes(found),
+        "main", _head(name, found), _estimate(found), _slices(found), _progress(found),
+        _classes(found),
         _confusion(found), _proposals(found), _gallery("Likely mislabelled", "Labels that a "
         "model fitted without them contradicts most.", found["suspicious"], thumbnail),
         _gallery("Most doubtful", "Open items whose two likeliest classes are closest.",
@@ -73,7 +77,8 @@ def _head(name: str, found: Mapping[str, Any]) -> Markup:
     if found["estimate"]:
         e = found["estimate"]
         span = f"{_percent(e['low'])} to {_percent(e['high'])}"
-        words = f"estimated pool error, 90 % interval: {span}"
+        where = "error on these items" if found["query"] else "pool error"
+        words = f"estimated {where}, 90 % interval: {span}"
         tiles.insert(0, (_percent(e["error"]), words))
     steps = [
         html_element("li", html_element("code", step["command"]), " ", step["why"])
@@ -82,6 +87,7 @@ def _head(name: str, found: Mapping[str, Any]) -> Markup:
     return join_markup(
         html_element("h1", name),
         _note(f"annotator report of {day}"),
+        _note(f"only items that match {found['query']}") if found["query"] else None,
         html_element(
             "div",
             *(html_element("p", html_element("b", big), small) for big, small in tiles),
@@ -110,6 +116,29 @@ def _estimate(found: Mapping[str, Any]) -> Markup:
     advice = html_element("p", found["advice"]["reason"]) if found["advice"] else None
     chart = line_chart("Error over labels", "labels", curves, percent=True)
     return _section("Error", chart, advice)
+
+
+def _slices(found: Mapping[str, Any]) -> Markup | None:
+    slices = found["slices"]
+    if not slices or not slices["found"]:
+        return None
+    shown = slices["found"][:_MOST_SLICES]
+    rows = [
+        [html_element("b", one["kind"]), one["name"],
+         f"{_percent(one['error'])} ({_percent(one['low'])} to {_percent(one['high'])})",
+         share_bar(one["low"], one["error"], one["high"]), _percent(one["expected"]),
+         f"{one['labels']:,}", f"{one['items']:,}" if one["items"] else "–",
+         html_element("code", one["query"])]
+        for one in shown
+    ]  # fmt: skip
+    head = ["", "slice", "error, 90 %", "", "expected", "labels", "items", "query"]
+    left = len(slices["found"]) - len(shown)
+    words = [describe_worst(slices).capitalize() + ".", RULE]
+    if slices["too_few_labels"]:
+        words.append(f"{plural(slices['too_few_labels'], 'slice')} with too few labels left out.")
+    if left:
+        words.append(f"{plural(left, 'slice')} with a smaller error left out.")
+    return _section("Error by slice", _note(" ".join(words)), _table(head, rows))
 
 
 def _imported(found: Mapping[str, Any]) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from annotator.errors import AnnotatorError
 from annotator.features.store import FeatureStore
+from annotator.items.ref_table import RefTable
 from annotator.items.refs import format_share, make_printable, plural
 from annotator.log.agreement import agreement_lines, measure_agreement
 from annotator.log.entries import Action, Entry, label_seconds
@@ -17,14 +18,20 @@ from annotator.project.item_pool import load_refs
 from annotator.project.label_sets import NO_CLASS, count_classes
 from annotator.project.project import ProjectFolder
 from annotator.proposals.precision import describe_precision, measure_precision
-from annotator.report.estimate import estimate_project
+from annotator.report.hierarchy import hierarchy_figures, hierarchy_lines
+from annotator.report.slices import estimate_project, format_slices
 
 _MANY_CLASSES = 20
 
 
-def project_status(project: ProjectFolder, *, estimate: bool = True) -> dict[str, Any]:
-    """Return the figures of `annotator status --json`; without `estimate`, that one is None."""
-    state = load_log_state(project.labels_file)
+def project_status(
+    project: ProjectFolder, *, estimate: bool = True, only: Collection[str] | None = None
+) -> dict[str, Any]:
+    """Return the figures of `annotator status --json`, of all items or of the refs in `only`.
+
+    Without `estimate`, the figures of the model are None.
+    """
+    state = load_log_state(project.labels_file, only)
     standing = [stack[-1] for stack in state.standing.values()]
     labels = [entry for entry in standing if entry.action is Action.LABEL]
     counts: Counter[str | None] = Counter(entry.label for entry in labels)
@@ -33,7 +40,9 @@ def project_status(project: ProjectFolder, *, estimate: bool = True) -> dict[str
         counts = count_classes(counts) + Counter({NO_CLASS: none} if none else {})
     names = [*project.settings.names, *sorted(set(counts) - set(project.settings.names), key=str)]
     models = [entry for entry in labels if entry.model]
-    refs = load_refs(project)
+    alone = {str(name): counts[name] for name in names}
+    hierarchy = hierarchy_figures(state, project.settings.tree, alone)
+    refs = load_refs(project) if only is None else RefTable(only)
     # Items may have been removed from refs.csv after they were answered.
     answered = int((refs.rows(list(state.standing)) >= 0).sum())
     return {
@@ -43,14 +52,15 @@ def project_status(project: ProjectFolder, *, estimate: bool = True) -> dict[str
         "skipped": len(standing) - len(labels),
         "remaining": len(refs) - answered,
         "flagged": len(state.flagged),
-        "classes": {str(name): counts[name] for name in names},
+        "classes": alone,
+        **({"hierarchy": hierarchy} if hierarchy else {}),
         "annotators": dict(Counter(entry.annotator for entry in labels)),
         "seconds_per_label": label_seconds(state),
-        "estimate": estimate_project(project, state) if estimate else None,
+        **(estimate_project(project, state) if estimate else {"estimate": None, "slices": None}),
         "model": max(models, key=lambda entry: entry.seq).model if models else None,
         "features": _features(project),
         "strategy": project.settings.strategy,
-        "agreement": measure_agreement(state).as_dict(),
+        "agreement": measure_agreement(state, project.settings.tree.level_out).as_dict(),
         "proposals": [g.as_dict() for g in measure_precision(project, state, classes=False)],
     }
 
@@ -73,7 +83,7 @@ def format_status(found: dict[str, Any]) -> str:
     lines = [
         f"{found['labelled']:,} of {found['items']:,} labelled ({format_share(share, 1)}), "
         f"{found['skipped']:,} skipped, {found['flagged']:,} flagged",
-        *_class_lines(found["classes"]),
+        *_class_lines(found),
     ]
     if found["annotators"]:
         names = ", ".join(f"{make_printable(n)} {c:,}" for n, c in found["annotators"].items())
@@ -86,6 +96,7 @@ def format_status(found: dict[str, Any]) -> str:
             f"estimated error of the model on the pool: {format_share(e['error'], 1)} "
             f"(90 % interval {span}), from {plural(e['labels'], 'label')}"
         )
+    lines += format_slices(found["slices"])
     if features is None:
         lines.append("no features yet; `annotator features` or `annotator run` computes them")
     elif "error" in features:
@@ -97,8 +108,11 @@ def format_status(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _class_lines(counts: Mapping[str, int]) -> list[str]:
+def _class_lines(found: Mapping[str, Any]) -> list[str]:
     """Return a line for each class; of many classes, only for those with labels."""
+    counts: Mapping[str, int] = found["classes"]
+    if "hierarchy" in found:
+        return [*hierarchy_lines(found["project"], counts, found["hierarchy"], _MANY_CLASSES)]
     shown = {n: c for n, c in counts.items() if c or len(counts) <= _MANY_CLASSES}
     lines = [f"  {make_printable(name)}: {count:,}" for name, count in shown.items()]
     without = len(counts) - len(shown)

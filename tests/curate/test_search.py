@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from annotator.curate.search import Searcher, parse_query
+from annotator.curate.search import Searcher
 from annotator.errors import ExtraMissing, FeatureError, QueryError
 from annotator.features.store import FeatureStore
 from annotator.features.text import TextTower
@@ -157,12 +157,6 @@ def test_words_need_features_that_know_words(extractor: dict[str, Any]) -> None:
     features = _features(np.eye(8, dtype=np.float32), **extractor)
     with pytest.raises(FeatureError, match="--model siglip2-base"):
         found("text:rust", features=features)
-
-
-def test_terms() -> None:
-    assert [tuple(term) for term in parse_query('text:"rusty edge" -label:ok a:b')] == [
-        ("text", "rusty edge", False), ("label", "ok", True), ("name", "a:b", False),
-    ]  # fmt: skip
 
 
 # --- words, with a network of random weights

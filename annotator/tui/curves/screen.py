@@ -1,27 +1,34 @@
-"""The screen of the curves at full size, one at a time or all at once."""
+"""The screen of the curves at full size, one at a time or all at once, and of the slices."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.screen import Screen
 
+from annotator.errors import AnnotatorError
+from annotator.report.slices import SliceTable
 from annotator.session.session import LabelSession
 from annotator.tui.curves.charts import chart_facts, make_charts
 from annotator.tui.curves.plot import Chart, chart_lines
+from annotator.tui.curves.slices import slice_lines
 from annotator.tui.key_repeat import Pace
 from annotator.tui.keymaps import Keymap
 from annotator.tui.label.error_panel import pool_error_state
 from annotator.tui.styled_text import Line, line_width, wrap_text
 from annotator.tui.widgets.bars import KeyBar, KeyHint
 from annotator.tui.widgets.lines import Lines
+from annotator.tui.workers import make_poster
 
-PAGES = ("error", "difficulty", "squared", "classes")
-ALL = len(PAGES)
+CHARTS = ("error", "difficulty", "squared", "classes")
+PAGES = (*CHARTS, "slices")
+SLICES, ALL = len(CHARTS), len(PAGES)
 ROOMY = (100, 34)
 """Columns and rows from which the screen shows all curves at once."""
 
@@ -37,10 +44,25 @@ class CurvesScreen(Screen[None]):
         Binding("0", f"open({ALL})", "all"),
     ]
 
+    class SlicesFound(Message):
+        """The slices of the pool, computed in a thread."""
+
+        def __init__(self, table: SliceTable) -> None:
+            super().__init__()
+            self.table = table
+
     def __init__(
-        self, session: LabelSession, keymap: Keymap, pace: Pace, target: float | None = None
+        self,
+        session: LabelSession,
+        keymap: Keymap,
+        pace: Pace,
+        target: float | None = None,
+        prepare: Callable[[], Callable[[], SliceTable]] = lambda: SliceTable,
     ) -> None:
+        """Show the curves of a session; `prepare` returns the function that finds its slices."""
         super().__init__()
+        self._prepare, self._finding, self._sliced = prepare, False, object()
+        self._post = make_poster(self)
         self._session, self._keymap, self._pace, self._target = session, keymap, pace, target
         self._page: int | None = None
         self._known: object = None
@@ -73,8 +95,30 @@ class CurvesScreen(Screen[None]):
             self._known = known
             state = pool_error_state(self._session, self._target)
             pages = make_charts(self._session, state, self._keymap)
-            facts = [chart_facts(page, state, self._pace.per_minute) for page in range(len(PAGES))]
+            facts = [chart_facts(page, state, self._pace.per_minute) for page in range(SLICES)]
             self._curves.show(pages, facts)
+        self._renew_slices()
+
+    def _renew_slices(self) -> None:
+        """Compare the slices again after a new fit, if they are on screen."""
+        ranking = self._session.ranking
+        if self._curves.page != SLICES or self._finding or self._sliced is ranking:
+            return
+        self._finding, self._sliced = True, ranking
+        arguments = (self._prepare(),)
+        threading.Thread(target=self._find, args=arguments, name="slices", daemon=True).start()
+
+    def _find(self, find: Callable[[], SliceTable]) -> None:
+        try:
+            table = find()
+        except AnnotatorError:
+            table = SliceTable()  # too few classes
+        self._post(self.SlicesFound(table))
+
+    def on_curves_screen_slices_found(self, message: SlicesFound) -> None:
+        """Show the slices."""
+        self._finding = False
+        self._curves.show_slices(message.table)
 
     def on_resize(self, event: events.Resize) -> None:
         """Choose between one chart and all, until the annotator has chosen."""
@@ -90,6 +134,7 @@ class CurvesScreen(Screen[None]):
         """Show one chart, or all."""
         self._page = page
         self._curves.turn_to(page)
+        self._renew_slices()
 
     def action_leave(self) -> None:
         """Close the screen."""
@@ -107,6 +152,7 @@ class ChartPages(Lines):
         super().__init__(**options)
         self._charts: Sequence[Chart] = ()
         self._facts: Sequence[Sequence[str]] = ()
+        self._slices: SliceTable | None = None
         self.page = 0
 
     def show(self, charts: Sequence[Chart], facts: Sequence[Sequence[str]]) -> None:
@@ -114,8 +160,13 @@ class ChartPages(Lines):
         self._charts, self._facts = charts, facts
         self.update()
 
+    def show_slices(self, table: SliceTable) -> None:
+        """Show these slices on their page."""
+        self._slices = table
+        self.update()
+
     def turn_to(self, page: int) -> None:
-        """Show one chart, or all."""
+        """Show one chart, the slices, or all charts."""
         self.page = page
         self.update()
 
@@ -123,6 +174,8 @@ class ChartPages(Lines):
         """Return the lines of the page."""
         if not self._charts:
             return []
+        if self.page == SLICES:
+            return slice_lines(self._slices, cells, height)
         if self.page == ALL:
             return all_chart_lines(self._charts, cells, height)
         return chart_page_lines(self._charts[self.page], self._facts[self.page], cells, height)

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
-from rich.text import Text
-from textual import events
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
-from textual.widgets import Label, OptionList
-from textual.widgets.option_list import Option
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from annotator.items.refs import make_printable
 from annotator.learn.registry import STRATEGIES
 from annotator.session.learner import StrategyChoice
-from annotator.tui.styled_text import pad_column
+from annotator.tui.label.within import Within
+from annotator.tui.widgets.choices import Choice, ChoiceScreen
 
 WORDS = {
     "herding-mix": "the default: representative, then uncertain items",
@@ -33,70 +25,29 @@ WORDS = {
 }
 
 
-class StrategyScreen(ModalScreen[StrategyChoice | None]):
-    """A dialog that returns the chosen strategy, or None."""
+def make_strategy_dialog(
+    counts: Mapping[str, int],
+    now: StrategyChoice,
+    rare: str | None = None,
+    parts: Sequence[Choice[Within]] = (),
+) -> ChoiceScreen[StrategyChoice | Within]:
+    """Return the dialog that chooses a strategy; `counts` has the labels of each class.
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,t,T,q,Q,ctrl+c", "leave", "cancel", priority=True)
-    ]
-
-    def __init__(
-        self, classes: Sequence[str], now: StrategyChoice, rare: str | None = None
-    ) -> None:
-        """Prepare the choices; `rare` is a rare class whose hunt is offered first."""
-        super().__init__()
-        self._now, self._rare = now, rare
-        self._choices = strategy_choices(classes, now)
-        names = pad_column([strategy_title(choice) for choice, _ in self._choices])
-        rows = zip(self._choices, names, strict=True)
-        self._options = OptionList(*(Option(self._prompt(*row, name)) for row, name in rows))
-
-    def compose(self) -> ComposeResult:
-        """Lay out the choices and the advice."""
-        with Vertical(classes="dialog wide"):
-            yield Label("How items are picked", classes="heading")
-            yield self._options
-            yield Label(self._advice(), classes="dim", markup=False)
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Show more choices in a tall window."""
-        self.set_class(event.size.height >= 30, "-tall")
-
-    def on_mount(self) -> None:
-        """Highlight the choice that is offered."""
-        self._options.highlighted = next(
-            (place for place, (choice, _) in enumerate(self._choices) if choice == self._offered()),
-            0,
-        )
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Return the choice."""
-        self.dismiss(self._choices[event.option_index][0])
-
-    def _offered(self) -> StrategyChoice:
-        """Return the choice to highlight: the hunt for a rare class, or the end of a hunt."""
-        if self._now.find is not None:
-            return StrategyChoice("herding-mix", None, self._now.estimator)
-        if self._rare is not None:
-            return StrategyChoice("herding-mix", self._rare, self._now.estimator)
-        return self._now
-
-    def _advice(self) -> str:
-        if self._now.find is not None:
-            return f"enter stops hunting {make_printable(self._now.find)} · esc cancels"
-        if self._rare is not None:
-            return f"{make_printable(self._rare)} is rare: enter hunts for it · esc cancels"
-        return "enter chooses · esc cancels"
-
-    def action_leave(self) -> None:
-        """Close the dialog without a choice."""
-        self.dismiss(None)
-
-    def _prompt(self, choice: StrategyChoice, description: str, name: str) -> Text:
-        mark = "●" if choice == self._now else " "
-        if self._now.find is not None and choice == self._offered():
-            description = f"stop hunting; {description}"
-        return Text.assemble((f"{mark} {name}", "bold"), f"  {description}", no_wrap=True)
+    The hunt for `rare`, a rare class, is offered first; during a hunt, its end. `parts` are the
+    parts of the pool that can be asked alone.
+    """
+    offered, does = now, "enter chooses"
+    if now.find is not None:
+        offered = StrategyChoice("herding-mix", None, now.estimator)
+        does = f"enter stops hunting {make_printable(now.find)}"
+    elif rare is not None:
+        offered = StrategyChoice("herding-mix", rare, now.estimator)
+        does = f"{make_printable(rare)} is rare: enter hunts for it"
+    strategies = strategy_choices(counts, now, offered)
+    plain = len(strategies) - 2 * len(counts)
+    choices: list[Choice[Any]] = [*strategies[:plain], *parts, *strategies[plain:]]
+    place = next((at for at, choice in enumerate(choices) if choice.value == offered), 0)
+    return ChoiceScreen(choices, heading="How items are picked", does=does, place=place)
 
 
 def strategy_title(choice: StrategyChoice) -> str:
@@ -109,26 +60,23 @@ def strategy_title(choice: StrategyChoice) -> str:
 
 
 def strategy_choices(
-    classes: Sequence[str], now: StrategyChoice
-) -> list[tuple[StrategyChoice, str]]:
+    counts: Mapping[str, int], now: StrategyChoice, offered: StrategyChoice
+) -> list[Choice[StrategyChoice]]:
     """Return every strategy, then the hunt for each class, then its most probable items."""
-    plain = [
-        (StrategyChoice(name, None, now.estimator), WORDS.get(name, ""))
-        for name in STRATEGIES
-        if name != "max-probability"
-    ]
-    hunts = [
-        (
-            StrategyChoice("herding-mix", name, now.estimator),
-            "alternates probable and uncertain items",
+    words = {name: WORDS.get(name, "") for name in STRATEGIES if name != "max-probability"}
+    found = [(StrategyChoice(name, None, now.estimator), about) for name, about in words.items()]
+    for name, about in (
+        ("herding-mix", "alternates probable and uncertain items"),
+        ("max-probability", "only the most probable items of this class"),
+    ):
+        found += [(StrategyChoice(name, label, now.estimator), about) for label in counts]
+    return [
+        Choice(
+            choice,
+            strategy_title(choice),
+            f"stop hunting; {about}" if now.find and choice == offered else about,
+            "●" if choice == now else "",
+            counts.get(choice.find or ""),
         )
-        for name in classes
+        for choice, about in found
     ]
-    likeliest = [
-        (
-            StrategyChoice("max-probability", name, now.estimator),
-            "only the most probable items of this class",
-        )
-        for name in classes
-    ]
-    return plain + hunts + likeliest

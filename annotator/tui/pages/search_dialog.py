@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 from weakref import WeakKeyDictionary
 
@@ -14,10 +14,12 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
-from annotator.curate.search import Searcher, SearchResults, parse_query
-from annotator.errors import AnnotatorError
+from annotator.curate.query import MODEL_KINDS, iter_terms
+from annotator.curate.search import Searcher, SearchResults
+from annotator.errors import AnnotatorError, QueryError
 from annotator.items.refs import make_printable
 from annotator.pages.source import ItemListSource
+from annotator.project.saved_searches import read_searches
 from annotator.tui.host import ScreenHost
 from annotator.tui.pages.open import return_from_pages
 from annotator.tui.pages.screen import PageScreen
@@ -27,9 +29,10 @@ StartSearch = Callable[[str], Callable[[], SearchResults]]
 """A function that prepares a query on the screen's thread; its result runs in another thread."""
 
 _WORDS = (
-    "part of a file name, or a glob:  cam3  *_top.jpg",
-    "label:NAME   open labelled skipped flagged   by:NAME   -term: not",
-    'like: what looks like this item   text:"rusty edge": SigLIP2 features',
+    "path: cam3  *_top.jpg  path:cam3/*   open labelled skipped flagged",
+    "label:NAME  by:NAME  note:TEXT  at>=2026-11-01  reviewed:",
+    "predicted:NAME  p>0.9  margin<0.1   camera=3  temp>20   size<32",
+    'like: what looks like this item   text:"rusty edge"   -term: not',
 )
 
 
@@ -47,34 +50,57 @@ class SearchScreen(ModalScreen[tuple[str, SearchResults] | None]):
             super().__init__()
             self.query, self.found = query, found
 
-    def __init__(self, begin: StartSearch, before: str = "") -> None:
-        """Ask for a query; `before` is the last one, to be changed."""
+    def __init__(
+        self,
+        begin: StartSearch,
+        before: str = "",
+        *,
+        heading: str = "Search",
+        saved: Sequence[str] = (),
+        at_once: bool = False,
+    ) -> None:
+        """Ask for a query; `before` is the last one, to be changed, or searched for `at_once`.
+
+        `saved` are the names of the saved searches.
+        """
         super().__init__()
-        self._begin, self._before = begin, before
+        self._begin, self._before, self._heading = begin, before, heading
+        self._saved, self._at_once = saved, at_once
         self._busy = False
         self._post = make_poster(self)
 
     def compose(self) -> ComposeResult:
         """Lay out the dialog."""
         with Vertical(classes="dialog wide"):
-            yield Label("Search", classes="heading")
+            yield Label(self._heading, classes="heading", markup=False)
             yield Input(self._before, placeholder="all of these must hold", max_length=1000)
             for line in _WORDS:
                 yield Label(line, classes="line", markup=False)
+            if self._saved:
+                names = "  ".join(f"@{make_printable(name)}" for name in self._saved)
+                yield Label(f"saved: {names}", classes="line", markup=False)
             yield Label("enter searches · esc cancels", id="said", classes="dim", markup=False)
+
+    def on_mount(self) -> None:
+        """Search at once if the query is known."""
+        if self._at_once:
+            self._search(self._before)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Search for the query."""
+        self._search(event.value)
+
+    def _search(self, query: str) -> None:
         if self._busy:
             return
         try:
-            work = self._begin(event.value)
+            work = self._begin(query)
         except AnnotatorError as error:
             self._say(str(error))
             return
         self._busy = True
         self._say("searching …")
-        arguments = (event.value, work)
+        arguments = (query, work)
         threading.Thread(target=self._run, args=arguments, name="search", daemon=True).start()
 
     def _run(self, query: str, work: Callable[[], SearchResults]) -> None:
@@ -95,7 +121,7 @@ class SearchScreen(ModalScreen[tuple[str, SearchResults] | None]):
         if isinstance(found, str):
             self._say(found)
         elif not len(found.rows):
-            self._say("Nothing was found. Use fewer terms.")
+            self._say("\n".join(["Nothing was found. Use fewer terms.", *found.notes]))
         else:
             self.dismiss((message.query, found))
 
@@ -115,22 +141,53 @@ _SEARCHERS: WeakKeyDictionary[ScreenHost, tuple[Searcher, str]] = WeakKeyDiction
 
 
 def open_search(host: ScreenHost) -> None:
-    """Ask what to search for, and open the results."""
+    """Ask what to search for, and open the results as pages."""
+    ask_query(host, "Search", lambda query, found: _open(host, query, found), MOST)
+
+
+def ask_query(
+    host: ScreenHost,
+    heading: str,
+    take: Callable[[str, SearchResults], object],
+    most: int | None = None,
+    query: str = "",
+) -> None:
+    """Ask for a query and call `take` with it and at most `most` results.
+
+    A `query` that is known is searched for at once; the dialog stays open if nothing is found.
+    """
     searcher, before = _searcher(host)
     session = host.session
     current = session.current.ref if session.current is not None else None
 
     def begin(query: str) -> Callable[[], SearchResults]:
-        terms = parse_query(query)
-        mask = searcher.conditions(terms, session.state, session.classes)
-        return lambda: searcher.rank(terms, mask, MOST, current)
+        prepared = searcher.prepare(query, session.state, session.classes)
+        hidden = host.hides_prediction or session.blind
+        if hidden and any(term.kind in MODEL_KINDS for term in iter_terms(prepared.terms)):
+            raise QueryError("The predictions are hidden. Show them first, then search for them.")
+        return lambda: searcher.finish(prepared, most, current)
 
     def show(answer: tuple[str, SearchResults] | None) -> None:
         if answer is not None:
             _SEARCHERS[host] = searcher, answer[0]
-            _open(host, *answer)
+            take(*answer)
 
-    host.push_screen(SearchScreen(begin, before), show)
+    dialog = SearchScreen(
+        begin, query or before, heading=heading, saved=_saved_names(host), at_once=bool(query)
+    )
+    host.push_screen(dialog, show)
+
+
+def last_query(host: ScreenHost) -> str:
+    """Return the query that was searched for last; "" before the first."""
+    return _SEARCHERS.get(host, (None, ""))[1]
+
+
+def _saved_names(host: ScreenHost) -> tuple[str, ...]:
+    try:
+        return tuple(read_searches(host.project))
+    except AnnotatorError:
+        return ()  # the search says what is wrong with the file
 
 
 def _open(host: ScreenHost, query: str, found: SearchResults) -> None:
@@ -140,6 +197,7 @@ def _open(host: ScreenHost, query: str, found: SearchResults) -> None:
     more = f", the best {len(refs):,} of them here" if found.scores is not None else ""
     more = more or f", the first {len(refs):,} of them here"
     note = f"{found.total:,} found{more if found.total > len(refs) else ''}"
+    note = "; ".join([note, *map(make_printable, found.notes)])
     source = ItemListSource(session, refs, f"search: {make_printable(query)}", note)
 
     screen = PageScreen(
@@ -154,6 +212,6 @@ def _searcher(host: ScreenHost) -> tuple[Searcher, str]:
     features, refs = host.session.learner.features, host.session.queue.refs
     known, query = _SEARCHERS.get(host, (None, ""))
     if known is None or known.refs is not refs or known.features is not features:
-        known = Searcher(refs, features, folder=str(host.project.folder))
+        known = Searcher(refs, features, project=host.project)
         _SEARCHERS[host] = known, query
     return known, query

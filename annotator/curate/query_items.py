@@ -1,0 +1,174 @@
+"""The terms of queries that the items themselves answer: columns, sizes, and what a model says."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.curate.query import MODEL_KINDS, QueryTerm, split_comparison
+from annotator.curate.query_truth import Truth, compare_texts, compare_values
+from annotator.curate.query_values import cell_test, parse_number
+from annotator.errors import QueryError
+from annotator.images.measures import Measures, load_measures, measures_file
+from annotator.items.ref_table import RefTable
+from annotator.items.refs import BOX_MARK, make_printable
+from annotator.items.table_columns import SIZES
+from annotator.learn.class_levels import ancestor_lines
+from annotator.project.metadata import MetadataColumns
+from annotator.session.opinions import PoolOpinions, form_opinions
+from annotator.session.predict import FittedProject
+
+_BOX = re.compile(BOX_MARK.encode() + rb"[0-9.]+,[0-9.]+,([0-9.]+,[0-9.]+)$", re.MULTILINE)
+
+Values = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class ItemFacts:
+    """The columns, sizes and brightness of a project's items, each read when first needed."""
+
+    refs: RefTable
+    folder: Path | None = None
+    """The project's folder; None for items without a project."""
+
+    def answer(self, term: QueryTerm) -> Truth | None:
+        """Return the answer to a term about a column or a measure; None for another term."""
+        if term.kind == "column":
+            return self._compare_column(term.value)
+        if term.kind in ("size", "brightness"):
+            values = self.sizes if term.kind == "size" else self._brightness
+            return compare_values(term.operator, term.number, values)
+        return None
+
+    @cached_property
+    def columns(self) -> MetadataColumns:
+        """The metadata columns of refs.csv."""
+        return MetadataColumns((self.folder or Path()) / "refs.csv")
+
+    def _compare_column(self, text: str) -> Truth:
+        names = {name.casefold(): name for name in reversed(self.columns.names)}
+        found = split_comparison(text, names) if self.folder is not None else None
+        if found is None:
+            raise QueryError(self._explain_no_column(text, names))
+        name, sign, value = found
+        column = self.columns.column(name).resized(len(self.refs))
+        if sign not in ("=", "!=") and parse_number(value) is None and _holds_numbers(column.texts):
+            raise QueryError(
+                f"{make_printable(name)} holds numbers, and {make_printable(value)!r} is not one. "
+                f"Write {make_printable(name)}{sign}20."
+            )
+        return compare_texts(column.codes, column.texts, cell_test(sign, value))
+
+    def _explain_no_column(self, text: str, names: dict[str, str]) -> str:
+        wanted = re.split(r"[<>=!≤≥]", text)[0].strip()
+        shown = make_printable(wanted)
+        close = difflib.get_close_matches(wanted.casefold(), names, 1)
+        hint = f" Did you mean {make_printable(names[close[0]])}?" if close else ""
+        listed = make_printable(", ".join(self.columns.names)) if names else "none but the paths"
+        return (
+            f"{shown} is not a column of refs.csv.{hint} Its columns are {listed}. For a part of a "
+            f"path write name:{make_printable(text)}"
+        )
+
+    @cached_property
+    def sizes(self) -> Values:
+        """(n,) the side, in pixels, of the square of an item's area; NaN if it is not known.
+
+        Boxes state it; of whole images it is known from columns of refs.csv, or once measured.
+        """
+        found = np.array(self._measures.size, np.float64)
+        width_height = self._size_columns()
+        if width_height is not None:
+            there = np.isfinite(width_height)
+            found[there] = width_height[there]
+        rows, areas = self._boxes()
+        found[rows] = np.sqrt(areas)
+        return found
+
+    @cached_property
+    def _measures(self) -> Measures:
+        file = measures_file(self.folder) if self.folder else Path("/nonexistent")
+        return load_measures(file, self.refs)
+
+    @property
+    def _brightness(self) -> Values:
+        brightness: Values = self._measures.brightness
+        return brightness
+
+    def _boxes(self) -> tuple[NDArray[np.int64], Values]:
+        """Return the rows that are boxes, and their areas."""
+        rows, groups = self.refs.captures(_BOX)
+        sides = np.fromstring(b",".join(groups).decode(), np.float64, sep=",").reshape(-1, 2)
+        return rows, sides[:, 0] * sides[:, 1]
+
+    def _size_columns(self) -> Values | None:
+        names = {name.lower(): name for name in self.columns.names} if self.folder else {}
+        pair = next((pair for pair in SIZES if {*pair} <= {*names}), None)
+        if pair is None:
+            return None
+        sides = []
+        for name in pair:
+            column = self.columns.column(names[name]).resized(len(self.refs))
+            numbers = np.array([_positive(text) for text in column.texts])
+            sides.append(numbers[column.codes])
+        return np.asarray(np.sqrt(sides[0] * sides[1]))
+
+
+def _holds_numbers(texts: Sequence[str]) -> bool:
+    filled = [text for text in texts if text.strip()]
+    return 2 * sum(parse_number(text) is not None for text in filled) > len(filled)
+
+
+def _positive(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        return float("nan")
+    return found if 0 < found < 1e7 else float("nan")
+
+
+class ModelFacts:
+    """The opinions of a model on all items of a pool, formed when a query first asks."""
+
+    def __init__(self, fit: Callable[[], FittedProject]) -> None:
+        """Take the function that makes the model, in the thread that asks first."""
+        self._fit = fit
+        self._fitted: FittedProject | None = None
+        self._known: dict[tuple[int, ...] | None, PoolOpinions] = {}
+
+    def answer(self, term: QueryTerm, test: Callable[[str], bool] | None) -> Truth | None:
+        """Return the answer to a term about the model; None for another term.
+
+        `test` tells the classes that the term names; None for a term that names none.
+        """
+        if term.kind not in MODEL_KINDS:
+            return None
+        found = self._opinions(test)
+        if term.kind == "predicted":
+            return Truth.of(found.predicted[0], np.isfinite(found.p))
+        values = found.margin if term.kind == "margin" else found.p
+        values = values if test is None else found.chance[0]
+        return compare_values(term.operator, term.number, values)
+
+    def _opinions(self, test: Callable[[str], bool] | None) -> PoolOpinions:
+        if self._fitted is None:
+            self._fitted = self._fit()
+        if test is None and self._known:  # any pass knows how sure the model is
+            return next(iter(self._known.values()))
+        names, groups = self._fitted.classes, list[tuple[int, ...]]()
+        if test is not None:
+            lines = ancestor_lines(self._fitted.snapshot.parents or (-1,) * len(names))
+            groups = [  # a class covers those below it
+                tuple(c for c, line in enumerate(lines) if any(test(names[up]) for up in line))
+            ]
+        key = groups[0] if groups else None
+        if key not in self._known:
+            self._known[key] = form_opinions(self._fitted, groups)
+        return self._known[key]

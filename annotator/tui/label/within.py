@@ -1,0 +1,148 @@
+"""Asking only the items of a query: the choices of key T, and what they do."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.message import Message
+from textual.screen import ModalScreen
+from textual.widgets import Label
+
+from annotator.curate.search import SearchResults
+from annotator.errors import AnnotatorError
+from annotator.items.refs import make_printable, plural
+from annotator.project.saved_searches import read_searches
+from annotator.report.slices import SliceTable
+from annotator.tui.curves.slices import NO_SLICES, prepare_slices
+from annotator.tui.host import ScreenHost
+from annotator.tui.pages.search_dialog import ask_query, last_query
+from annotator.tui.widgets.choices import Choice
+from annotator.tui.workers import make_poster
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The part of the pool to ask."""
+
+    query: str | None
+    """The query that its items match; "" to be asked for, None for all items."""
+    worst: bool = False
+    """True for the slice with the largest expected error, which is found first."""
+
+
+def within_choices(host: ScreenHost) -> list[Choice[Within]]:
+    """Return the parts of the pool that can be chosen, the end of a choice first."""
+    now = host.session.within
+    found = [Choice(Within(None), "everywhere", f"no longer only {now}")] if now else []
+    found.append(Choice(Within(""), "within …", "only the items of a query"))
+    if host.session.ranking is not None:
+        about = "the slice with the largest expected error"
+        found.append(Choice(Within("", worst=True), "within the worst slice", about))
+    try:
+        saved = read_searches(host.project)
+    except AnnotatorError:
+        saved = {}  # the search says what is wrong with the file
+    found += [
+        Choice(Within(f"@{name}"), f"within @{name}", make_printable(query), _mark(f"@{name}", now))
+        for name, query in saved.items()
+    ]
+    if (last := last_query(host)) and f"@{last.removeprefix('@')}" not in {f"@{s}" for s in saved}:
+        title = f"within {make_printable(last)}"
+        found.append(Choice(Within(last), title, "the last search", _mark(last, now)))
+    return found
+
+
+def _mark(query: str, now: str) -> str:
+    return "●" if make_printable(query) == now else ""
+
+
+def ask_within(host: ScreenHost, chosen: Within) -> None:
+    """Ask only the items of a query from the next one on, or all items again."""
+    if chosen.worst:
+        host.push_screen(SlicesScreen(prepare_slices(host)), partial(_ask_worst, host))
+        return
+    if chosen.query is None:
+        restrict_session(host, None, "")
+        host.say("from the next item on: everywhere")
+        return
+
+    def take(query: str, found: SearchResults) -> None:
+        mask = np.zeros(len(host.session.queue.refs), bool)
+        mask[found.rows] = True
+        restrict_session(host, mask, make_printable(query))
+        left = plural(host.session.queue.open_count, "open item")
+        host.say(f"from the next item on: within {host.session.within}, {left}")
+
+    ask_query(host, "Ask only the items of", take, query=chosen.query)
+
+
+def _ask_worst(host: ScreenHost, table: SliceTable | None) -> None:
+    if table is None:
+        return
+    if (worst := table.worst) is None:
+        host.say(NO_SLICES, "warn")
+    else:
+        ask_within(host, Within(worst.query))
+
+
+class SlicesScreen(ModalScreen[SliceTable | None]):
+    """A notice while the slices are compared; its result is their table, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,ctrl+c", "leave", "cancel", priority=True)
+    ]
+
+    class Found(Message):
+        """The slices of the pool."""
+
+        def __init__(self, table: SliceTable) -> None:
+            super().__init__()
+            self.table = table
+
+    def __init__(self, find: Callable[[], SliceTable]) -> None:
+        """Show a notice until `find` has found the slices."""
+        super().__init__()
+        self._find, self._post = find, make_poster(self)
+
+    def compose(self) -> ComposeResult:
+        """Lay out the notice."""
+        with Vertical(classes="dialog"):
+            yield Label("Comparing the slices …", classes="heading")
+            yield Label("esc cancels", classes="dim")
+
+    def on_mount(self) -> None:
+        """Begin to compare."""
+        threading.Thread(target=self._run, name="slices", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            table = self._find()
+        except AnnotatorError:
+            table = SliceTable()  # too few classes
+        self._post(self.Found(table))
+
+    def on_slices_screen_found(self, message: Found) -> None:
+        """Return the slices."""
+        if self.is_current:
+            self.dismiss(message.table)
+
+    def action_leave(self) -> None:
+        """Leave without slices."""
+        self.dismiss(None)
+
+
+def restrict_session(host: ScreenHost, mask: NDArray[np.bool_] | None, title: str) -> None:
+    """Ask only the rows of `mask` (n,), None for all, and show so."""
+    host.session.restrict(mask, title)
+    host.learn()
+    host.show_activity()
+    host.sync()
