@@ -9,7 +9,7 @@ from annotator.curate.review_case import ReviewCase
 from annotator.curate.review_evidence import Evidence
 from annotator.curate.review_queues import ReviewQueues
 from annotator.log.entries import REVIEW, Entry
-from annotator.project.label_sets import is_known_label
+from annotator.project.label_sets import is_known_label, set_probability
 from annotator.session.session import LabelSession
 
 
@@ -124,13 +124,19 @@ class Review:
     def _decide(
         self, case: ReviewCase, answers: Mapping[str, str | None], shown_ms: int | None
     ) -> list[Entry]:
-        chance = (case.proba or {}).get(case.label or "")
+        chance = self._chance(case)
         extra = {REVIEW: case.queue} | ({} if chance is None else {"chance": chance})
         bare = self._cases(case.queue)[0]
         entries = self.session.decide(answers, picked_by=REVIEW, shown_ms=shown_ms, extra=extra)
         self._left[case.queue].remove(bare)
         self._done.append(AnsweredCase(bare, entries))
         return entries
+
+    def _chance(self, case: ReviewCase) -> float | None:
+        """Return the probability of the label of a case; None without a model or a label."""
+        if case.proba and case.label and self.session.multi:
+            return round(set_probability(case.proba, case.label, self.session.classes), 4)
+        return (case.proba or {}).get(case.label or "")
 
     def _cases(self, queue: str) -> list[ReviewCase]:
         """Return the cases of a queue that have not changed since they were found."""

@@ -10,8 +10,15 @@ from numpy.typing import NDArray
 from annotator.formats.levels import ClassLevel
 from annotator.items.ref_table import RefTable
 from annotator.log.entries import LogState
+from annotator.project.label_sets import NO_CLASS
 from annotator.project.project import ProjectFolder
-from annotator.session.predict import fit, iter_predictions, unlabelled_rows
+from annotator.session.predict import (
+    FittedProject,
+    fit,
+    iter_predictions,
+    predict_rows,
+    unlabelled_rows,
+)
 
 _BATCH = 1 << 12
 _HALF = 0.5
@@ -29,10 +36,13 @@ class PoolPredictions:
         """
         fitted = fit(project, state)
         self.model = fitted.model.name
-        self._names = fitted.classes if level is None else level.names(fitted.classes)
-        sums = None if level is None else level.matrix(fitted.classes)
         self._code = np.full(len(refs), -1, np.int32)
         self._score = np.zeros(len(refs), np.float32)
+        if fitted.snapshot.has_tags:
+            self._names = self._predict_sets(fitted, refs, state, level)
+            return
+        self._names = fitted.classes if level is None else level.names(fitted.classes)
+        sums = None if level is None else level.matrix(fitted.classes)
         predictions = iter_predictions(fitted, unlabelled_rows(refs, state))
         while batch := list(islice(predictions, _BATCH)):
             rows = refs.rows([prediction.ref for prediction in batch])
@@ -43,6 +53,19 @@ class PoolPredictions:
             # With half of the probability above the level, the model does not tell its classes.
             named = proba.sum(axis=1) >= _HALF
             self._code[rows] = np.where(named, proba.argmax(axis=1), -1)
+
+    def _predict_sets(
+        self, fitted: FittedProject, refs: RefTable, state: LogState, level: ClassLevel | None
+    ) -> tuple[str, ...]:
+        """Predict sets of classes, and return all that were predicted."""
+        codes: dict[str, int] = {}
+        for rows, proba in predict_rows(fitted, unlabelled_rows(refs, state)):
+            labels = fitted.labels(proba)
+            if level is not None:
+                labels = [level.name(label) or NO_CLASS for label in labels]
+            self._code[rows] = [codes.setdefault(label, len(codes)) for label in labels]
+            self._score[rows] = fitted.model.targets.confidence(proba)
+        return tuple(codes)
 
     @property
     def predicted(self) -> NDArray[np.bool_]:

@@ -469,7 +469,9 @@ class ExportSource:
         return name if self.level is None or name is None else self.level.name(name)
 
     def _proba(self, row: int) -> Mapping[str, float]:
-        found = self.log.proba(row)
+        found: Mapping[str, float] = self.log.proba(row)
+        if found and self.project.settings.multi_label:
+            found = label_sets.class_probabilities(found, self.project.settings.names)
         return found if self.level is None else self.level.proba(found)
 
     def _proposed(

@@ -144,10 +144,13 @@ def _candidates(
 def _likely(project: ProjectFolder, state: LogState, recipe: HitRecipe) -> dict[str, list[str]]:
     fitted = predict.fit(project, state)
     found: dict[str, list[tuple[float, str]]] = {name: [] for name in recipe.classes}
-    for ref, proba in predict.iter_predictions(fitted, predict.unlabelled_rows(fitted.refs, state)):
-        name = fitted.classes[int(proba.argmax())]
-        if name in found and ref not in state.standing:
-            found[name].append((-float(proba.max()), ref))
+    places = {name: fitted.classes.index(name) for name in found if name in fitted.classes}
+    for rows, proba in predict.predict_rows(fitted, predict.unlabelled_rows(fitted.refs, state)):
+        taken = fitted.model.targets.one_hot(proba)
+        for name, c in places.items():
+            for place in np.flatnonzero(taken[:, c]).tolist():
+                if (ref := fitted.refs[int(rows[place])]) not in state.standing:
+                    found[name].append((-float(proba[place, c]), ref))
     return {name: [ref for _, ref in sorted(pairs)] for name, pairs in found.items()}
 
 

@@ -11,14 +11,11 @@ from annotator.learn.class_levels import TreeClasses
 from annotator.learn.model import FittedModel, Model, out_of_sample_proba
 from annotator.learn.ranking import Ranking, Snapshot
 from annotator.learn.rows import Rows, one_thread
+from annotator.learn.tag_conflicts import CONFIDENT_PROBABILITY, MARGIN, count_opposing_tags
 
 NEAREST_LABELLED = 5
 MIN_VOTES = 4
 """The number of the K nearest that must contradict a label."""
-CONFIDENT_PROBABILITY = 0.5
-"""A neighbour's label counts if the model without it gives it this probability or more."""
-MARGIN = 0.3
-"""A label is a likely error if another class is likelier by more than this margin."""
 _AT_ONCE = 512
 
 
@@ -44,6 +41,9 @@ class Contradiction(NamedTuple):
     """The number of neighbours with that class."""
     against: int
     """The number of neighbours with any other class than `label`."""
+    has: bool | None = None
+    """If an item may have several classes: whether the label has class `other`, which most of its
+    neighbours contradict; `label` is then -1."""
 
 
 def find_nearest_labelled(X: NDArray[np.float32], queried: Rows) -> NearestLabelled:
@@ -99,6 +99,8 @@ def find_contradictions(snapshot: Snapshot, ranking: Ranking, new: Rows) -> list
         X = ranking.warm.unit.take(snapshot.rows)
         y, proba = snapshot.y, out_of_sample_proba(model, X, snapshot.y)
         near = find_nearest_labelled(X, new).rows
+        if snapshot.has_tags:
+            return _contradicted_tags(snapshot, proba, new, near)
         under = class_tree(model)
         counts = count_opposing(y, proba, new, near, under)
     contradictions = []
@@ -113,6 +115,19 @@ def find_contradictions(snapshot: Snapshot, ranking: Ranking, new: Rows) -> list
         votes = int((others == other).sum())
         contradictions.append(Contradiction(row, label, other, votes, len(others)))
     return contradictions
+
+
+def _contradicted_tags(
+    snapshot: Snapshot, proba: NDArray[np.floating], new: Rows, near: Rows
+) -> list[Contradiction]:
+    tags, counts = count_opposing_tags(snapshot.y, proba, new, near)
+    return [
+        Contradiction(
+            int(snapshot.rows[new[i]]), -1, int(tags[i]), int(counts[i]), int(counts[i]),
+            bool(snapshot.y[new[i], tags[i]]),
+        )
+        for i in np.flatnonzero(counts >= MIN_VOTES).tolist()
+    ]  # fmt: skip
 
 
 def find_likely_errors(

@@ -219,6 +219,13 @@ class TagSets:
 ONE_CLASS = OneClass()
 
 
+def number_labels(y: Labels) -> Rows:
+    """Return numbers (n,) by which labels can be compared from call to call."""
+    if y.ndim == 1:
+        return y
+    return np.asarray(y @ np.random.default_rng(0).integers(1 << 52, size=y.shape[1]), np.int64)
+
+
 def expand_classes(proba: NDArray[Any], seen: NDArray[np.int64], n: int, C: int) -> NDArray[Any]:
     """Return columns (m, C) for all classes; a class without labels gets 1/(n + C)."""
     if len(seen) == C:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annotator.items.refs import make_printable
+from annotator.learn.class_levels import TreeClasses
 from annotator.learn.strategies import Pick
 from annotator.learn.targets import ONE_CLASS, TagSets, Targets
 from annotator.pages import orders
@@ -17,8 +18,10 @@ from annotator.pages.orders import Rows
 from annotator.pages.page import Page, SelectionMode
 from annotator.pages.request import PageOrder, PageRequest
 from annotator.pages.source import SessionSource, SubmittedPage
-from annotator.pages.tag_sets import predicted_sets, set_probability
+from annotator.pages.tag_sets import predicted_sets
+from annotator.project.label_sets import set_probability
 from annotator.project.settings import ClassInfo
+from annotator.session.refine import narrow
 from annotator.session.session import LabelSession
 
 
@@ -161,7 +164,13 @@ class BrowseSource(SessionSource):
         learner, request = self.session.learner, self.request
         targets = learner.targets
         if not isinstance(targets, TagSets):
-            kept = orders.exclude_classes(rows, proba, self._excluded, learner.classes)
+            kept = orders.exclude_classes(rows, proba, self._ruled_out(), learner.classes)
+            if isinstance(targets, TreeClasses):
+                refining = self.session.mode.refines is not None
+                choices = np.isin(learner.classes, self.session.classes) if refining else None
+                label = learner.classes.index(request.label) if request.label else None
+                told, kept = orders.collapse_tree(kept, targets, label, choices)
+                rows, targets = rows[told], ONE_CLASS
             return rows, kept, learner.classes, targets
         if request.select is not SelectionMode.EXCEPTIONS:
             return rows, proba, learner.classes, targets
@@ -209,6 +218,9 @@ class BrowseSource(SessionSource):
         queue.cache_rows(zip(refs, rows, strict=True))
         label = request.label if label is None else label
         probas = {ref: says(row, ref)[0] for ref, row in zip(refs, rows, strict=True)}
+        if self.session.mode.refines is not None:
+            classes = self.session.classes
+            probas = {ref: narrow(proba or {}, classes) for ref, proba in probas.items()}
         chances = {
             ref: self._chance(proba, label) for ref, proba in probas.items() if proba and label
         }
@@ -226,7 +238,16 @@ class BrowseSource(SessionSource):
         """Return the probability of a class or, if the items get a set of classes, of the set."""
         if self.session.multi and self.request.select is SelectionMode.EXCEPTIONS:
             return set_probability(proba, label, self.session.classes)
-        return proba.get(label, 0.0)
+        branch = self.session.learner.tree.branch(label)
+        return float(sum(proba.get(name, 0.0) for name in branch))
+
+    def _ruled_out(self) -> Mapping[int, Collection[str]]:
+        """Return the classes that rows do not have: with a class, all below it are ruled out."""
+        branch = self.session.learner.tree.branch
+        return {
+            row: {kind for name in names for kind in branch(name)}
+            for row, names in self._excluded.items()
+        }
 
     def _pages_left(self) -> int:
         """Return the number of pages in all, as far as it is known now."""

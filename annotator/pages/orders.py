@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.learn.class_levels import TreeClasses
 from annotator.learn.diverse import spherical_kmeans
 from annotator.learn.model import FittedModel
 from annotator.learn.nearest import CosineIndex
@@ -72,6 +73,30 @@ def exclude_classes(
             proba[place, gone] = 0
             proba[place] /= max(float(proba[place].sum()), 1e-12)
     return proba
+
+
+def collapse_tree(
+    proba: NDArray[np.float32],
+    targets: TreeClasses,
+    class_index: int | None,
+    choices: NDArray[np.bool_] | None,
+) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Return the rows (m,) that pages may hold, and their probabilities as pages count them.
+
+    A page of an inner class counts the classes below it as that class. With `choices` (C,) other
+    classes are ruled out, and so are rows of which the model knows no choice.
+    """
+    proba = proba.copy()
+    if choices is not None:
+        proba[:, ~choices] = 0
+    if class_index is not None:
+        inside = targets.under[class_index]
+        sums = proba[:, inside].sum(axis=1)
+        proba[:, inside] = 0
+        proba[:, class_index] = sums
+    whole = proba.sum(axis=1)
+    told = whole > 0
+    return told, proba[told] / whole[told, None]
 
 
 def sample_rows(rows: Rows, rng: np.random.Generator) -> Rows:

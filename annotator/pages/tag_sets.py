@@ -12,17 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.learn.targets import TagSets
-from annotator.project.label_sets import ClassSet, name_decisions
+from annotator.project.label_sets import name_decisions
 
 MAX_SETS = 500
 """The most sets at once; the items of others come when these are answered."""
-
-
-def set_probability(proba: Mapping[str, float], label: str, classes: Sequence[str]) -> float:
-    """Return the probability that an item has exactly the classes of a label."""
-    held = ClassSet.from_text(label).names
-    p = (proba.get(name, 0.0) if name in held else 1 - proba.get(name, 0.0) for name in classes)
-    return float(np.prod(list(p)))
 
 
 def predicted_sets(

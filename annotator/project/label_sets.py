@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from numpy.typing import NDArray
@@ -94,6 +95,19 @@ def class_probabilities(proba: Mapping[str, float], classes: Sequence[str]) -> d
             if name in found:
                 found[name] += p
     return found
+
+
+def set_probability(proba: Mapping[str, float], label: str, classes: Sequence[str]) -> float:
+    """Return the probability that an item has exactly the classes of a label."""
+    held = ClassSet.from_text(label).names
+    return prod(
+        proba.get(name, 0.0) if name in held else 1 - proba.get(name, 0.0) for name in classes
+    )
+
+
+def toggle_class(label: str, name: str, classes: Sequence[str]) -> str:
+    """Return a label with one class more, or without it if it has it."""
+    return join_label(set(split_label(label)) ^ {name}, classes)
 
 
 def count_classes(counts: Counter[str | None], multi: bool = True) -> Counter[str | None]:

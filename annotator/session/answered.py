@@ -15,7 +15,7 @@ class AnswerHistory:
 
     An item has the place of its first answer: a correction does not move it. Answers of models and
     of imports are left out, and so is the item that is asked. An audit and a session for second
-    opinions have only their own answers. Places are searched for as far as somebody looks.
+    opinions have only their own answers. The search for places stops at the last one requested.
     """
 
     def __init__(self, session: LabelSession) -> None:
@@ -49,7 +49,7 @@ class AnswerHistory:
 
     def _search(self) -> Iterator[Entry]:
         session, state = self._session, self._session.state
-        # Copies: the state may grow before the search goes on.
+        # Copies: the state may grow before the search continues.
         own = [*state.history.get(session.annotator, {}).values()]
         current = session.current.ref if session.current else None
         yield from (e for e in reversed(own) if e.ref != current and self._is_own_place(e))
@@ -67,7 +67,7 @@ class AnswerHistory:
     def _is_own_place(self, entry: Entry) -> bool:
         session = self._session
         given_here = session.may_undo(entry) and entry.annotator == session.annotator
-        # Second opinions are looked back at where they are given, repeats where they are asked.
+        # Second opinions belong to sessions of their own; repeats are asked in plain ones.
         kind = entry.second and not is_repeat(entry)
         return given_here and kind == session.second and self._leads(entry, own=True)
 

@@ -86,12 +86,13 @@ class Learner:
             self.features = PoolFeatures(store, refs)
         self.features.available = available
 
-    def add_classes(self, names: Sequence[str]) -> None:
-        """Learn more classes from the next fit on, and drop the model of fewer classes."""
-        self.classes = (*self.classes, *names)
-        self.tree = ClassTree({**self.tree.parents, **dict.fromkeys(names)})
-        self._known = LabelArrays(self.tree.is_within, multi=self._multi)
+    def use_classes(self, tree: ClassTree) -> None:
+        """Learn the classes of `tree` from the next fit on, and drop the model of others."""
+        self.classes, self.tree = tuple(tree.parents), tree
+        self._known = LabelArrays(tree.is_within, multi=self._multi)
         self.ranking, self._learnt = None, None
+        if self.strategy.find not in (None, *self.classes):
+            self.strategy = replace(self.strategy, find=None)
 
     @property
     def model_name(self) -> str | None:

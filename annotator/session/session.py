@@ -138,8 +138,13 @@ class LabelSession:
 
     def add_classes(self, names: Sequence[str]) -> None:
         """Take labels of more classes from now on."""
-        self.classes = (*self.classes, *names)
-        self.learner.add_classes(names)
+        self.use_classes(ClassTree({**self.learner.tree.parents, **dict.fromkeys(names)}))
+
+    def use_classes(self, tree: ClassTree) -> None:
+        """Take labels of the classes of `tree` from now on."""
+        self.learner.use_classes(tree)
+        self.prequential.is_within = is_equal if tree.is_flat else tree.is_within
+        self.classes = tree.below(self.mode.refines) if self.mode.refines else tuple(tree.parents)
 
     def extend(self, refs: Sequence[str]) -> None:
         """Add refs to the pool; may be called again while a listing grows."""

@@ -102,14 +102,14 @@ def pool_error_state(session: LabelSession, target: float | None) -> PoolErrorSt
 
 
 def _rare(session: LabelSession, ranking: Ranking) -> RareClass | None:
-    # In a multi-label project the model knows sets of classes: a rare set says little.
-    name = session.strategy.find or (None if session.multi else ranking.suggestion)
+    name = session.strategy.find or ranking.suggestion
     if name is None:
         return None
     progress = session.progress
-    found, estimate = progress.classes[name], ranking.estimate
+    found = session.learner.tree.counts(progress.classes).get(name, 0)
+    estimate = ranking.estimate
     expected = of_pool = None
-    if estimate is not None and estimate.shown and estimate.shares and not session.multi:
+    if estimate is not None and estimate.shown and estimate.shares:
         share = estimate.shares[ranking.classes.index(name)]
         of_pool = share.value
         # The pool has at least the items that were found.
@@ -144,10 +144,16 @@ def error_lines(state: PoolErrorState, cells: int) -> list[Line]:
     if line_width(worth) + len(title) + 2 > cells:
         worth = [(f"n {found.n_eff:.0f} ", "dim")]
     number: Line = [(f" {format_percent(found.error)}", "strong")]
-    return [
+    lines = [
         justify_line([(f" {title}", "title")], worth, cells),
         justify_line(number, [(f"90 %: {format_interval(found.low, found.high)} ", "text")], cells),
     ]
+    if found.tags is None:
+        return lines
+    each: Line = [(f" {format_percent(found.tags.value)}", "strong"), (" of classes", "text")]
+    ends = f"90 %: {format_interval(found.tags.low, found.tags.high)} "
+    return [*lines, [(" of whole sets; class by class:", "dim")],
+            justify_line(each, [(ends, "text")], cells)]  # fmt: skip
 
 
 def format_interval(low: float, high: float) -> str:
