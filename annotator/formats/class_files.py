@@ -59,7 +59,7 @@ def read_class_file(file: Path) -> tuple[ClassInfo, ...]:
 
 
 Rows = Iterator[tuple[int, dict[str, Any] | None]]
-"""Lines, and the classes there as tables of annotator.toml; None for what is no class."""
+"""Lines, and the classes there as tables of annotator.toml; None for anything else."""
 
 
 def _read_lines(rows: Rows, shown: str) -> list[ClassInfo]:

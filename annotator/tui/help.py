@@ -63,6 +63,9 @@ class HelpScreen(ModalScreen[None]):
         keymap = self._keymap
         keyed = [info for info in self._infos if keymap.class_keys(info.name)]
         rows = [(", ".join(keymap.class_keys(info.name)), _describe(info)) for info in keyed]
+        if keymap.likeliest:
+            digits = f"{keymap.digits[0]} – {keymap.digits[-1]}"
+            rows.insert(0, (digits, "Label as the class beside it. They change with the picture."))
         if others := len(self._infos) - len(keyed):
             keys = (*keymap.keys("classes"), *keymap.keys("palette"))
             words = f"Label as one of {others:,} other classes, found by a few letters."

@@ -1,4 +1,4 @@
-"""What the digits mean for the picture in view: with many classes, its nine likeliest."""
+"""The digits of the picture in view: with many classes, its nine likeliest."""
 
 from __future__ import annotations
 
@@ -19,16 +19,23 @@ class PictureKeys:
 
     def __init__(self, session: LabelSession, walk: Walk, keymap: Keymap) -> None:
         self._session, self._walk = session, walk
-        self._fixed, self._following = keymap, keymap
+        self._fixed, self._following, self._next = keymap, keymap, keymap
         self._item: Item | None = None
+
+    def use(self, keymap: Keymap) -> None:
+        """Use other keys from the next picture on; at once if they only add to those on screen."""
+        self._next, before = keymap, self._fixed
+        if not keymap.digits and before.actions.items() <= keymap.actions.items():
+            self._fixed = keymap
 
     def now(self, hidden: bool) -> Keymap:
         """Return the keys for the item in view; `hidden` is true while its prediction is."""
-        if not self._fixed.digits:
-            return self._fixed
-        if self._walk.item != self._item:
-            self._item, self._following = self._walk.item, self._follow()
-        return self._fixed if hidden or self._session.blind else self._following
+        item = self._walk.item
+        if item is None or item != self._item:
+            self._item, self._fixed = item, self._next
+            self._following = self._follow() if self._fixed.digits else self._fixed
+        fixed = not self._fixed.digits or hidden or self._session.blind
+        return self._fixed if fixed else self._following
 
     def _follow(self) -> Keymap:
         session, keymap = self._session, self._fixed
