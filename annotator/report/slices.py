@@ -175,10 +175,12 @@ def _class_groups(fitted: FittedProject, sample: PoolSample) -> Iterator[SliceGr
     """Yield the slices by class: as labelled, and as predicted; tags are slices one by one."""
     drawn, targets = sample.drawn, fitted.model.targets
     probas = [sample.rest.proba, *([sample.accepted.rest.proba] if sample.accepted else [])]
-    called = np.concatenate([targets.one_hot(proba) for proba in (drawn.proba, *probas)])
-    given = np.stack(
-        [np.asarray(targets.having(drawn.y, c), bool) for c in range(len(fitted.classes))], axis=1
-    )
+    places = range(len(fitted.classes))
+    called, given = (
+        np.stack([np.concatenate([targets.predicted_as(p, c) for p in (drawn.proba, *probas)])
+                  for c in places], axis=1),
+        np.stack([np.asarray(targets.having(drawn.y, c), bool) for c in places], axis=1),
+    )  # fmt: skip
     unknown = np.full((len(called) - len(given), len(fitted.classes)), -1)
     for kind, word, members in (
         (CLASS_KIND, "label", np.concatenate([np.where(given, 0, -1), unknown])),
