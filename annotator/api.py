@@ -26,6 +26,7 @@ from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, make_printable
 from annotator.log.entries import Entry, replay
 from annotator.log.store import SqliteStore
+from annotator.project.class_tree import ClassTree
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder as Opened
 from annotator.proposals import load_proposal_prior
@@ -55,6 +56,11 @@ class Project:
         return self.opened.settings.names
 
     @property
+    def tree(self) -> ClassTree:
+        """The hierarchy of the classes; flat unless some have a parent."""
+        return self.opened.settings.tree
+
+    @property
     def refs(self) -> RefTable:
         """All items in the order of refs.csv; without refs.csv the images are listed first."""
         return load_refs(self.opened)
@@ -81,6 +87,8 @@ class Project:
 
     def predictions(self) -> Iterator[tuple[str, dict[str, float]]]:
         """Yield ref and class probabilities of every unlabelled item with features.
+
+        In a hierarchy they are those of the leaves; `tree.sum_up` adds the classes above them.
 
         Raises `FeatureError` without features, `ProjectError` without labels of two classes.
         """

@@ -64,7 +64,7 @@ class ClassLevel:
         return found
 
     def matrix(self, classes: Sequence[str]) -> NDArray[np.float64]:
-        """Return (C, k) 1 where a class counts for one of the k names on this level."""
+        """Return (C, k) 1 for each class and the one of the k names that it counts for."""
         names = self.names(classes)
         return np.array([[self.name(label) == name for name in names] for label in classes], float)
 

@@ -177,7 +177,7 @@ def add_classes(
 ) -> Settings:
     """Return settings with a class for each different name, unless they have classes already.
 
-    `parents` are the classes above them, of which those that form a tree become classes, too.
+    `parents` are the classes above them, which become classes, too, if they form a tree.
     """
     if settings.classes:
         return settings

@@ -80,7 +80,7 @@ class LevelModels:
     """
 
     def __init__(self, make: Callable[[int], Any], parents: Parents) -> None:
-        """Set up the levels; `make` returns an unfitted estimator of so many classes."""
+        """Set up the levels; `make` returns an unfitted estimator of a number of classes."""
         self._make, self._parents = make, parents
         self.classes_ = np.arange(len(parents))
         self.targets = TreeClasses(parents)
@@ -148,7 +148,7 @@ class _Level:
     """The estimator of one level, whose columns are its classes and the leaves above it."""
 
     def __init__(self, make: Callable[[int], Any], place: Rows, members: list[int]) -> None:
-        """`place` (C,) is the class of this level that each class stands for, -1 if none."""
+        """Set the level up; `place` (C,) is each class's class on this level, -1 if none."""
         self._place, self.members = place, members
         self._nodes = np.unique(place[place >= 0])
         self.estimator = make(len(self._nodes))

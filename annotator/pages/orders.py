@@ -84,7 +84,7 @@ def collapse_tree(
     """Return the rows (m,) that pages may hold, and their probabilities as pages count them.
 
     A page of an inner class counts the classes below it as that class. With `choices` (C,) other
-    classes are ruled out, and so are rows of which the model knows no choice.
+    classes are ruled out, and so are rows whose choice the model does not know.
     """
     proba = proba.copy()
     if choices is not None:

@@ -32,7 +32,7 @@ def hierarchy_lines(
 ) -> Iterator[str]:
     """Yield a line for each class, below its parent; with more than `most`, for those with labels.
 
-    Labels that are no finer than an inner class are left to refine: the command follows.
+    Labels of inner classes are left to refine: the command follows.
     """
     tree = ClassTree({name: figures["parents"].get(name) for name in counts})
     sums = {**counts, **figures["labels"]}

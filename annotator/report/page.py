@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from annotator.items.refs import format_share, plural
+from annotator.project.class_tree import ClassTree
 from annotator.report.elements import (
     ChartCurve,
     Content,
@@ -173,14 +174,29 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Content]], **attributes:
 
 def _classes(found: Mapping[str, Any]) -> Markup:
     shares, rows = found["shares"], []
-    for name, count in found["status"]["classes"].items():
+    counts, indents = _tree_counts(found["status"])
+    for name, count in counts.items():
         share = shares.get(name)
         words = f"{_percent(share['value'])} ({_percent(share['low'])} to " + (
             f"{_percent(share['high'])})") if share else "–"  # fmt: skip
         bar = share_bar(share["low"], share["value"], share["high"]) if share else None
-        rows.append([name, f"{count:,}", words, bar])
+        rows.append([indents.get(name, "") + name, f"{count:,}", words, bar])
     head = ["class", "labels", "share of the pool, 90 %", ""]
     return _section("Classes", _table(head, rows))
+
+
+def _tree_counts(status: Mapping[str, Any]) -> tuple[dict[str, int], dict[str, str]]:
+    """Return the labels of each class, and the indents of classes below others.
+
+    In a hierarchy a class follows its parent, and an inner one counts all below it.
+    """
+    counts, hierarchy = status["classes"], status.get("hierarchy")
+    if hierarchy is None:
+        return counts, {}
+    tree = ClassTree({name: hierarchy["parents"].get(name) for name in counts})
+    sums = counts | hierarchy["labels"]
+    indents = {name: "\u2003" * (tree.level(name) - 1) for name in tree.order}
+    return {name: sums[name] for name in tree.order}, indents
 
 
 def _confusion(found: Mapping[str, Any]) -> Markup | None:

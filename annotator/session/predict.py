@@ -140,13 +140,17 @@ def unlabelled_rows(refs: RefTable, state: LogState) -> NDArray[np.bool_]:
 
 def predictions_csv(project: ProjectFolder, state: LogState) -> Iterator[bytes]:
     """Write a CSV line for every unlabelled item: `ref,label,probability,model`, then one column
-    for each class. The probability is that of the whole label."""
+    for each class, which includes the classes below it. The probability is that of the whole
+    label."""
     fitted = fit(project, state)
     names = list(fitted.classes)
     yield _csv_line(["ref", "label", "probability", "model", *(f"p({name})" for name in names)])
     count = 0
     for rows, proba in predict_rows(fitted, unlabelled_rows(fitted.refs, state)):
-        sure, labels = fitted.model.targets.confidence(proba), fitted.labels(proba)
+        targets, labels = fitted.model.targets, fitted.labels(proba)
+        sure = targets.confidence(proba)
+        if fitted.snapshot.parents:
+            proba = np.stack([targets.class_proba(proba, c) for c in range(len(names))], axis=1)
         for row, label, p, shares in zip(rows.tolist(), labels, sure, proba, strict=True):
             cells = [fitted.refs[row], label, f"{p:.4f}", fitted.model.name]
             yield _csv_line([*cells, *(f"{share:.4f}" for share in shares)])

@@ -1,7 +1,7 @@
 """Refining: items that have a label of an inner class get a finer one, a kind of it.
 
 The finer label is one more decision on the item, so the first one stays in its history. An item
-that cannot be told more finely keeps its label, by a row that says so, and is not asked again.
+that cannot get a finer one keeps its label, by a row that says so, and is not asked again.
 """
 
 from __future__ import annotations
