@@ -124,6 +124,6 @@ class Pool:
     cache: dict[str, Any] = field(default_factory=dict)
     """Values that a strategy keeps between steps, only to save time."""
     targets: Targets = ONE_CLASS
-    """What the probabilities predict: one class, or a set of tags."""
+    """The kind of label that the probabilities predict: one class, or a set of tags."""
     labels: int | None = None
     """The number of labels so far, with features or not; None: the sum of `counts`."""

@@ -97,7 +97,7 @@ class DrawnLabels:
     """(n,) 1 if the prediction before the label was wrong, 0 if it was right, NaN without one."""
     targets: Targets = ONE_CLASS
     tags_missed: Array | None = None
-    """(n,) the share of tags of which that prediction was wrong, NaN without one."""
+    """(n,) the share of tags that this prediction had wrong, NaN without one."""
 
     @property
     def has_tags(self) -> bool:

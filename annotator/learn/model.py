@@ -114,7 +114,7 @@ class Model(Protocol):
 
     @property
     def targets(self) -> Targets:
-        """What the probabilities predict: one class, or a set of tags."""
+        """The kind of label that the probabilities predict: one class, or a set of tags."""
 
     def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """Return probabilities (m, C) for feature rows (m, d) as stored, of any length.
@@ -135,7 +135,7 @@ class FittedModel:
 
     @property
     def targets(self) -> Targets:
-        """What the probabilities predict: one class, or a set of tags."""
+        """The kind of label that the probabilities predict: one class, or a set of tags."""
         found: Targets = getattr(self.estimator, "targets", ONE_CLASS)
         return found
 

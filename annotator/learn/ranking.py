@@ -248,7 +248,7 @@ class _Step:
 
     @property
     def targets(self) -> Targets:
-        """What labels are to the model: classes or sets of tags."""
+        """The kind of the labels: classes, or sets of tags."""
         if self.model is not None:
             return self.model.targets
         if self.snapshot.parents:
@@ -411,7 +411,7 @@ class Snapshot:
     missed: NDArray[np.float64] | None = None
     """(n,) 1 if the prediction before the label was wrong, 0 if it was right, NaN without one."""
     tags_missed: NDArray[np.float64] | None = None
-    """(n,) the share of tags of which that prediction was wrong, NaN without one."""
+    """(n,) the share of tags that this prediction had wrong, NaN without one."""
     parents: Parents = ()
     """The place of the parent of each class, -1 at the top; empty for classes without parents."""
     outside: NDArray[np.bool_] | None = None

@@ -53,7 +53,7 @@ def reviewed_at(n: int) -> int:
 
 
 class ScoreCalibration(Protocol):
-    """What turns scores into probabilities."""
+    """A calibration that turns scores into probabilities."""
 
     def proba(self, scores: NDArray[Any]) -> NDArray[Any]:
         """Return probabilities (m, C) of scores (m, C), in their float type."""

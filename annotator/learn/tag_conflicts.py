@@ -20,7 +20,7 @@ MARGIN = 0.3
 
 
 class OpposedTags(NamedTuple):
-    """For each of m items the tag that most of its neighbours contradict."""
+    """The tag of each of m items that most of its neighbours contradict."""
 
     tags: Rows
     """(m,)."""

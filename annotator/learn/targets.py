@@ -1,4 +1,4 @@
-"""What a label is to a model: one class, or a set of tags.
+"""Labels as a model sees them: one class, or a set of tags.
 
 Labels y are (n,) class indices, or (n, C) True for each tag of an item. The probabilities (m, C) of
 a row add up to 1 over classes; those of tags are independent, each by itself. All other parts of
@@ -21,7 +21,7 @@ MAX_COLD_LABELS = 20  # of a project with tags: each label teaches all tags
 
 
 class Targets(Protocol):
-    """How labels of a kind are counted, predicted and compared."""
+    """A kind of label: how it is counted, predicted and compared."""
 
     def codes(self, y: Labels) -> Rows:
         """Return numbers (n,) that are equal for equal labels."""

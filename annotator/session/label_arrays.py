@@ -38,7 +38,7 @@ class LoggedLabels:
     missed: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     """1 if the prediction before the first decision was wrong, 0 if right, NaN without one."""
     tags_missed: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    """The share of the classes of which that prediction was wrong, NaN without one."""
+    """The share of the classes that this prediction had wrong, NaN without one."""
     accepted: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     """(k,) pool rows that a model labelled after an audit."""
     certified: frozenset[str] = frozenset()

@@ -122,7 +122,7 @@ class Learner:
 
     @property
     def targets(self) -> Targets:
-        """What the last model predicts: one class, or a set of them."""
+        """The kind of label that the last model predicts: one class, or a set of them."""
         if self.ranking is not None and self.ranking.model is not None:
             return self.ranking.model.targets
         return TagSets() if self._multi else ONE_CLASS

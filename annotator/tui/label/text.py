@@ -81,7 +81,7 @@ def class_rows(
 
     `shares` are their probabilities, `chosen` those of them that are ticked; None shows none.
     Digits that follow the picture come first. Other classes with a key keep their places. The
-    others follow, the most probable first; the number of labels breaks ties. In a hierarchy the
+    others follow, the ticked ones first, then the most probable; labels break ties. In a hierarchy the
     others are indented below their parents, and an inner class counts all below it.
     """
     counts, tree = session.progress.classes, shown_tree(session)
@@ -112,7 +112,7 @@ def class_rows(
             return places.get(row.name, 0), ranks.get(row.name, len(ranks)), 0
         if row.key:
             return places.get(row.name, 0), 0, 0
-        return 1, -(row.share or 0), -row.count
+        return 1, -2.0 if row.chosen else -(row.share or 0), -row.count
 
     return sorted(rows, key=rank)
 
