@@ -55,3 +55,29 @@ def test_a_setting_that_is_unknown_is_named_with_its_file(project: Path, tmp_pat
     done = _run(tmp_path, str(project), code=1)
     assert "colour: not a setting of this file" in done.stderr
     assert "annotator.toml" in done.stderr
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("line", ['keys = "fixed"', 'digits = "fixed"'])
+def test_fixed_digits_have_two_spellings_in_either_file(
+    project: Path, tmp_path: Path, line: str, own: bool
+) -> None:
+    home = tmp_path / "home"
+    (home / "annotator").mkdir(parents=True)
+    mine, theirs = home / "annotator" / "config.toml", project / "annotator.toml"
+    file = mine if own else theirs
+    file.write_text(f"{line}\n{file.read_text() if file.exists() else ''}")
+    found = json.loads(_run(home, str(project), "--json").stdout)
+    assert found["digits"] == ["fixed", str(file)]
+    assert found["keys"][1] == "default"
+    mine.write_text('digits = "model"\n[keys]\nskip = "x"\n')
+    found = json.loads(_run(home, str(project), "--json").stdout)
+    assert found["digits"][0] == ("model" if own else "fixed")
+
+
+@pytest.mark.parametrize("line", ['keys = "loose"', 'digits = "loose"', "digits = 9"])
+def test_other_digits_are_refused_with_the_line(project: Path, tmp_path: Path, line: str) -> None:
+    file = project / "annotator.toml"
+    file.write_text(f"{line}\n{file.read_text()}")
+    error = _run(tmp_path, str(project), code=1).stderr
+    assert "line 1, " in error and '"fixed"' in error

@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from textual import events
 
 from annotator.learn.ranking import Ranking
 from annotator.project.settings import ClassInfo
 from annotator.tui import messages
 from annotator.tui.keymaps import LABEL, make_keymap
+from annotator.tui.label.class_list import ClassList
 from annotator.tui.label.digits import order_by_use
+from annotator.tui.launch import ItemSample, prepare_label_app
 from annotator.tui.workers import FitWorker
+from tests.tui.conftest import HALF_CELLS, Desk
 
 MANY = [*(f"class {n:02d}" for n in range(30)), "red", "blue"]
 REFS = [f"{number:02d}.png" for number in range(24)]
@@ -115,12 +120,9 @@ async def test_a_ranking_that_arrives_changes_no_digit_of_the_picture_in_view(
         monkeypatch.setattr(FitWorker, "start_fit", lambda self, snapshot: None)
         digits, ref = await shown(desk), desk.current
         ranking = desk.app.session.ranking
-        # The same model for the other way round: what was red is blue.
-        names = list(ranking.classes)
-        red, blue = names.index("red"), names.index("blue")
-        names[red], names[blue] = "blue", "red"
-        from dataclasses import replace
-
+        # The same model the other way round: what was red is blue.
+        swapped = {"red": "blue", "blue": "red"}
+        names = [swapped.get(name, name) for name in ranking.classes]
         kept.append(replace(ranking, classes=tuple(names)))
         desk.app.post_message(messages.RankingLearned(kept[0]))
         await desk.until(lambda: desk.app.session.ranking is kept[0])
@@ -136,8 +138,6 @@ async def test_a_ranking_that_arrives_changes_no_digit_of_the_picture_in_view(
 async def test_a_digit_typed_before_the_digits_are_drawn_labels_nothing(
     make: Any, opened: Any, give_features: Any, truth: Any, log: Any
 ) -> None:
-    from textual import events
-
     project = make(24, MANY)
     give_features(project, REFS)
     async with opened(project) as desk:
@@ -155,8 +155,6 @@ async def test_a_digit_waits_for_the_list_even_if_the_picture_is_there(
     make: Any, opened: Any, give_features: Any, truth: Any, log: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from annotator.tui.label.class_list import ClassList
-
     project = make(24, MANY)
     give_features(project, REFS)
     async with opened(project) as desk:
@@ -232,3 +230,38 @@ async def test_the_help_lists_the_digits_of_the_picture(make: Any, opened: Any) 
         await shown(desk)
         await desk.press("h")
         await desk.sees("They change with the picture")
+
+
+async def test_a_class_that_is_chosen_without_a_digit_is_shown(make: Any, opened: Any) -> None:
+    async with opened(make(4, MANY, multi_label=True)) as desk:
+        await shown(desk)
+        await desk.press(":", *"blue", "enter")
+        await desk.until(lambda: any("✓blue" in row for row in desk.text.splitlines()))
+
+
+async def test_second_opinions_have_the_first_nine_classes_on_the_digits(
+    make: Any, opened: Any, give_features: Any, truth: Any
+) -> None:
+    project = make(24, MANY)
+    give_features(project, REFS)
+    async with opened(project, "ana") as desk:
+        await taught(desk, truth)
+    sample = ItemSample(None, REFS[:8])
+    with prepare_label_app(project, "ben", HALF_CELLS, features=False, audit=sample) as app:
+        async with app.run_test(size=(80, 24)) as pilot:
+            desk = Desk(app, pilot)
+            await desk.until(lambda: desk.current)
+            assert await shown(desk) == dict(zip("123456789", MANY, strict=False))
+
+
+async def test_another_annotator_starts_with_the_digits_of_the_labels(
+    make: Any, opened: Any, truth: Any
+) -> None:
+    project = make(24, MANY)
+    async with opened(project, "ana") as desk:
+        for _ in range(3):
+            await desk.press(":", *"blue", "enter")
+            await desk.until(lambda: desk.app.screen is desk.app.label_screen)
+    async with opened(project, "ben") as desk:
+        digits = await shown(desk)
+        assert digits == dict(zip("123456789", [*MANY[:8], "blue"], strict=True))
