@@ -37,6 +37,7 @@ from annotator.cli.project_options import (
     warn_of_other_model,
     with_default_classes,
 )
+from annotator.cli.search import OnlyOption, choose_part
 from annotator.errors import MOST_LISTED, AnnotatorError, ProjectError
 from annotator.items.json_text import to_json_text
 from annotator.items.refs import make_printable, plural, shell_quoted
@@ -44,6 +45,7 @@ from annotator.items.refs import make_printable, plural, shell_quoted
 if TYPE_CHECKING:
     from annotator.project.project import ProjectFolder
     from annotator.project.settings import ClassInfo, Settings
+    from annotator.tui.launch import PoolPart
 
 
 def run(
@@ -68,6 +70,16 @@ def run(
     second: Annotated[
         bool, typer.Option(help="Give blind second opinions on items that others have labelled.")
     ] = False,
+    only: OnlyOption = None,
+    refine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS", help="Give the items of a class one of the classes below it."
+        ),
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Ask images that come into the folder meanwhile, too.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a summary of the session as JSON.")
     ] = False,
@@ -77,7 +89,15 @@ def run(
     \b
     annotator run photos/ --classes ok,defect
     annotator run photos.annotator
+    annotator run photos.annotator --refine vehicle
+    annotator run photos/ --watch
     """
+    if refine is not None and second:
+        raise typer.BadParameter("cannot be used with --second", param_hint="--refine")
+    if watch and (second or only or refine):
+        raise typer.BadParameter(
+            "cannot be used with --second, --only or --refine", param_hint="--watch"
+        )
     changes = {
         "strategy": strategy, "find": find, "estimator": estimator, "context": context,
         "model": model, "keymap": keymap, "theme": theme, "annotator": annotator,
@@ -88,7 +108,9 @@ def run(
         _check_settings(override_settings(settings, **changes), as_json)
 
     opened = open_or_create(path, project, classes, check)
-    run_label_screen(opened, changes, features, as_json, second)
+    if watch:
+        _require_whole_images(opened)
+    run_label_screen(opened, changes, features, as_json, second, only, refine, watch)
 
 
 def demo(
@@ -236,6 +258,9 @@ def run_label_screen(
     features: bool,
     as_json: bool = False,
     second: bool = False,
+    only: str | None = None,
+    refine: str | None = None,
+    watch: bool = False,
 ) -> None:
     """Open the labelling screen with `changes` to the settings, and print a summary."""
     from dataclasses import replace
@@ -247,11 +272,19 @@ def run_label_screen(
     from annotator.tui.launch import ItemSample, run_label_app
 
     name = settings.annotator_name()
-    sample = ItemSample(None, find_refs_of_others(project, name)) if second else None
+    part, sample = choose_part(project, only), None
+    if refine is not None:
+        part = _choose_unrefined(project, refine, part)
+    if second:
+        sample = ItemSample(None, find_refs_of_others(project, name, part))
     receipt = run_label_app(
-        project, annotator=name, graphics=settings.graphics, features=features, audit=sample
-    )
+        project, annotator=name, graphics=settings.graphics, features=features, audit=sample,
+        part=None if second else part, watch=watch,
+    )  # fmt: skip
     again = ["--second"] if second else []
+    again += ["--only", shell_quoted(only)] if only else []
+    again += ["--refine", shell_quoted(refine)] if refine else []
+    again += ["--watch"] if watch else []
     if changes["annotator"]:  # so that the command to resume keeps the name
         again += ["--annotator", shell_quoted(name)]
     receipt = replace(receipt, options=" ".join(again))
@@ -261,6 +294,38 @@ def run_label_screen(
         typer.echo(str(receipt), err=True)
     if receipt.code:
         raise typer.Exit(receipt.code)
+
+
+def _require_whole_images(project: ProjectFolder) -> None:
+    """Raise `ProjectError` if every item is a box: new images would be asked as a whole."""
+    from annotator.project.item_pool import load_refs
+
+    refs = load_refs(project)
+    if len(refs) and refs.count(b"#xywh=") == len(refs):
+        folder = shell_quoted(project.folder)
+        raise ProjectError(
+            "--watch adds whole images, and every item of this project is a box. Find the boxes of "
+            f"new images, and an open screen takes them: annotator detect {folder}"
+        )
+
+
+def _choose_unrefined(project: ProjectFolder, name: str, part: PoolPart | None) -> PoolPart:
+    """Return the items that are labelled `name` and no finer, those of `part` if there is one."""
+    import numpy as np
+
+    from annotator.log.store import load_log_state
+    from annotator.project.item_pool import load_refs
+    from annotator.session.refine import require_items
+    from annotator.tui.launch import PoolPart
+
+    refs = load_refs(project)
+    rows = refs.rows(require_items(project, load_log_state(project.labels_file), name))
+    mask = np.zeros(len(refs), bool)
+    mask[rows[rows >= 0]] = True
+    if part is not None:
+        mask &= part.mask
+    title = name if part is None else f"{name} within {part.title}"
+    return PoolPart(mask, title, refines=name)
 
 
 def _check_settings(settings: Settings, as_json: bool) -> None:
@@ -286,6 +351,12 @@ def add(
         list[str] | None, typer.Option("--class", help="A new class; repeatable.")
     ] = None,
     classes: ClassesOption = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Add images that come later, until Ctrl+C.")
+    ] = False,
+    beside: Annotated[
+        bool, typer.Option("--beside", hidden=True, help="End with the app that has started it.")
+    ] = False,
 ) -> None:
     """Add images, boxes or classes to a project. Its labels and features stay.
 
@@ -294,6 +365,7 @@ def add(
     annotator add p --refs boxes.csv
     annotator add p --classes scratch,dent
     annotator add p --classes classes.txt
+    annotator add p --images inbox/ --watch
     """
     from annotator.formats.table_rows import add_refs
     from annotator.items.listing import SkippedFiles
@@ -304,10 +376,12 @@ def add(
         raise typer.BadParameter(
             "nothing to add: give --images DIR, --refs FILE or --classes NAMES"
         )
+    if watch and images is None:
+        raise typer.BadParameter("needs --images DIR", param_hint="--watch")
     opened = ProjectFolder.open(project)
     new = _new_classes(opened, class_ or [], classes)  # checked before anything is added
     left_out, added = SkippedFiles(), 0
-    if images is not None:
+    if images is not None and not watch:
         added += add_images(opened, images, left_out)
     if refs is not None:
         added += add_refs(opened, refs, lambda line: typer.echo(line, err=True))
@@ -319,10 +393,30 @@ def add(
         typer.echo(f"classes added: {names or 'none, the project has them all'}{more}", err=True)
     if left_out:
         typer.echo(str(left_out), err=True)
-    if images is not None or refs is not None:
+    if (images is not None and not watch) or refs is not None:
         typer.echo(f"{added:,} item{'' if added == 1 else 's'} added", err=True)
     if added and opened.has_features:
         typer.echo(make_printable(_advise_features(opened)), err=True)
+    if watch and images is not None:
+        _watch_images(opened, images, beside)
+
+
+def _watch_images(project: ProjectFolder, folder: Path, beside: bool) -> None:
+    """Add new images of a folder, a line for each time, until Ctrl+C."""
+    from annotator.cli.progress_output import catch_stop_signals, exit_with_parent
+    from annotator.project.adding import require_folder
+    from annotator.project.watching import add_while_watching
+
+    require_folder(folder)
+    if beside:
+        exit_with_parent()
+        os.nice(5)
+    else:
+        typer.echo(f"watching {make_printable(str(folder))} until Ctrl+C", err=True)
+    with catch_stop_signals() as stopped:
+        for added in add_while_watching(project, folder, stopped):
+            if added and not beside:
+                typer.echo(f"{plural(added, 'item')} added", err=True)
 
 
 def _new_classes(

@@ -44,7 +44,7 @@ _FOREIGN = {"annotator.toml": "a project", EXPORT_MARKER: "an export of annotato
 """The files that mark a folder whose images are not items of a folder above it."""
 _OWN_FILES = frozenset({
     "annotator.toml", "refs.csv", "labels.db", "labels.db-wal", "labels.db-shm", "first.csv",
-    "clusters.csv", "class-ids.json", "faces.json",
+    "clusters.csv", "searches.csv", "class-ids.json", "faces.json",
 })  # fmt: skip
 _NUMBER = re.compile(r"-?\d{1,9}(\.\d{1,9})?")
 
@@ -100,6 +100,42 @@ def _list_endings(endings: Mapping[str, int], most: int = 8) -> str:
     return f"{shown} and {plural(others, 'other file')}" if others else shown
 
 
+class ListedFolder(NamedTuple):
+    """One folder of images."""
+
+    refs: Iterator[str]
+    """Its images, sorted, as paths relative to the folder at the top."""
+    folders: list[str]
+    """The folders in it, sorted, each with a slash at its end."""
+    place: tuple[int, int]
+    """The same for two paths that lead to one folder."""
+
+
+def list_folder(folder: Path, relative: str, skipped: SkippedFiles) -> ListedFolder | None:
+    """List the folder `relative` below `folder`; None if it cannot be read or is not searched.
+
+    Hidden files, and a project or an export, are skipped and reported.
+    """
+    try:
+        stat = (folder / relative).stat()
+        entries = sorted(os.scandir(folder / relative), key=lambda entry: entry.name)
+    except OSError as error:
+        skipped.names.append(f"{make_printable(relative)}: {error.strerror}")
+        return None
+    kind = next((_FOREIGN[e.name] for e in entries if e.name in _FOREIGN), None)
+    if relative and kind:
+        skipped.folders.append(f"{make_printable(relative)} ({kind})")
+        return None
+    skipped.folders += [
+        f"{make_printable(relative + e.name)} (hidden)" for e in entries if _is_hidden_folder(e)
+    ]
+    return ListedFolder(
+        _image_refs(entries, relative, skipped),
+        [f"{relative}{entry.name}/" for entry in entries if _is_folder(entry)],
+        (stat.st_dev, stat.st_ino),
+    )
+
+
 def walk_images(folder: Path, skipped: SkippedFiles) -> Iterator[list[str]]:
     """Yield the images below `folder`, as paths relative to it, a folder at a time, sorted.
 
@@ -109,25 +145,11 @@ def walk_images(folder: Path, skipped: SkippedFiles) -> Iterator[list[str]]:
     seen: set[tuple[int, int]] = set()
     todo = [""]
     while todo:
-        relative = todo.pop()
-        try:
-            stat = (folder / relative).stat()
-            entries = sorted(os.scandir(folder / relative), key=lambda entry: entry.name)
-        except OSError as error:
-            skipped.names.append(f"{make_printable(relative)}: {error.strerror}")
-            continue
-        if (stat.st_dev, stat.st_ino) in seen:
-            continue
-        seen.add((stat.st_dev, stat.st_ino))
-        kind = next((_FOREIGN[e.name] for e in entries if e.name in _FOREIGN), None)
-        if relative and kind:
-            skipped.folders.append(f"{make_printable(relative)} ({kind})")
-            continue
-        yield from _batches(_image_refs(entries, relative, skipped))
-        todo += [f"{relative}{e.name}/" for e in reversed(entries) if _is_folder(e)]
-        skipped.folders += [
-            f"{make_printable(relative + e.name)} (hidden)" for e in entries if _is_hidden_folder(e)
-        ]
+        listed = list_folder(folder, todo.pop(), skipped)
+        if listed is not None and listed.place not in seen:
+            seen.add(listed.place)
+            yield from _batches(listed.refs)
+            todo += reversed(listed.folders)
 
 
 def _image_refs(

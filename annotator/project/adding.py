@@ -11,7 +11,7 @@ from annotator.items.listing import SkippedFiles, walk_images
 from annotator.items.ref_keys import RefIndex, is_same_file
 from annotator.items.refs import Item, make_printable
 from annotator.project.classes import check_classes
-from annotator.project.item_pool import load_refs
+from annotator.project.item_pool import cache_refs, load_refs
 from annotator.project.lock import lock_project
 from annotator.project.project import ProjectFolder
 from annotator.project.refs_csv import NewItem, append_items
@@ -22,11 +22,16 @@ def add_images(project: ProjectFolder, folder: Path, skipped: SkippedFiles) -> i
 
     A path inside the project's images folder is stored relative to it, any other path in full.
     """
+    require_folder(folder)
+    return append_new_items(project, list(_walk_new_items(project, folder, skipped)))
+
+
+def require_folder(folder: Path) -> None:
+    """Raise `ProjectError` for what is not a folder."""
     if not folder.is_dir():
         raise ProjectError(
             f"{make_printable(str(folder))} is not a folder. Name a folder of images."
         )
-    return append_new_items(project, list(_walk_new_items(project, folder, skipped)))
 
 
 def check_new_classes(project: ProjectFolder, names: Sequence[str]) -> None:
@@ -39,9 +44,18 @@ def _walk_new_items(project: ProjectFolder, folder: Path, left_out: SkippedFiles
     root, folder = project.images.resolve(), folder.resolve()
     for batch in walk_images(folder, left_out):
         for ref in batch:
-            path = folder / Item.parse(ref).path
-            inside = path.is_relative_to(root)
-            yield Item(str(path.relative_to(root) if inside else path))
+            yield item_below(root, folder, ref)
+
+
+def item_below(root: Path, folder: Path, ref: str) -> Item:
+    """Return an image of `folder` as an item whose path starts from `root`, both resolved.
+
+    A path inside `root` is stored relative to it, any other path in full.
+    """
+    if folder == root:
+        return Item.parse(ref)
+    path = folder / Item.parse(ref).path
+    return Item(str(path.relative_to(root) if path.is_relative_to(root) else path))
 
 
 def append_new_items(project: ProjectFolder, items: Sequence[Item]) -> int:
@@ -61,6 +75,9 @@ def append_new_items(project: ProjectFolder, items: Sequence[Item]) -> int:
         if not project.refs_file.exists():
             write_atomically(project.refs_file, b"filename,bbox\n")
         append_items(project, [NewItem(item) for item in new.values()])
+        if not any(item.box for item in new.values()):  # the text of a box may have fewer digits
+            known.extend(item.ref for item in new.values())
+            cache_refs(project, known)
     return len(new)
 
 

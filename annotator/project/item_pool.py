@@ -147,6 +147,14 @@ def _cache_stamp(stamp: str, data: bytes) -> bytes:
     return f"{stamp} {len(data)} {hashlib.blake2b(data, digest_size=16).hexdigest()}".encode()
 
 
+def cache_refs(project: ProjectFolder, refs: RefTable) -> None:
+    """Keep `refs`, which are those of refs.csv, so that nobody has to parse the file again.
+
+    Call it under the lock under which they were written.
+    """
+    _write_cache(project, refs, _refs_stamp(project))
+
+
 def _write_cache(project: ProjectFolder, refs: RefTable, stamp: str) -> None:
     file = _cache_file(project)
     try:

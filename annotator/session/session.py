@@ -432,7 +432,7 @@ class LabelSession:
         """
         self.within = title if within is not None else ""
         self.learner.restricted += 1
-        self.queue.restrict(within)
+        self.queue.restrict(within, lasting=self.mode.refines is not None)
 
     def choose_strategy(self, strategy: StrategyChoice) -> None:
         """Change the strategy; the queue follows with the next ranking."""
@@ -475,7 +475,9 @@ class LabelSession:
         decision_of = (self._own if self.second else self.state).decision if self.blind else None
         pool = self.queue.refs, self.queue.open_count, len(self.queue.leased_by_others)
         found = count_progress(self.state, self.classes, *pool, decision_of, self.multi)
-        return found if not self.within else replace(found, items=int(self.queue.inside().sum()))
+        if self.within:
+            found = replace(found, items=int(self.queue.inside().sum()))
+        return self._refining.recount(found, self.state)
 
     @property
     def class_counts(self) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from queue import SimpleQueue
 
 from annotator.errors import AnnotatorError, StoreError
@@ -14,7 +15,7 @@ from annotator.project.project import ProjectFolder
 from annotator.session.session import LabelSession
 from annotator.terminal.caps import TerminalCapabilities
 from annotator.terminal.pacing import Pacer
-from annotator.tui import messages
+from annotator.tui import changes, messages
 from annotator.tui.finder import ItemFinder
 from annotator.tui.host import ScreenHost
 from annotator.tui.key_repeat import Pace, format_duration
@@ -30,6 +31,8 @@ from annotator.tui.workers import (
     FeatureOpener,
     FeatureProcess,
     FitWorker,
+    FolderProcess,
+    ProjectWatcher,
     computed_elsewhere,
     make_poster,
     no_features_message,
@@ -47,7 +50,8 @@ class LabelApp(ProjectApp):
     """The app that labels one project: a `ScreenHost` for the screens over the labelling screen.
 
     `opening` opens another screen in place of the labelling screen, once the pool is known.
-    `hooks` run the user's commands, and put their failures into `hook_failures`.
+    `hooks` run the user's commands, and put their failures into `hook_failures`. With `watch` new
+    files in the folder of images become items.
     """
 
     TITLE = "annotator"
@@ -67,6 +71,7 @@ class LabelApp(ProjectApp):
         hooks: Hooks,
         hook_failures: SimpleQueue[str],
         opening: Callable[[ScreenHost], None] | None = None,
+        watch: bool = False,
     ) -> None:
         super().__init__(project, caps)
         self.session, self.pace, self.hooks = session, pace, hooks
@@ -76,7 +81,15 @@ class LabelApp(ProjectApp):
         self.near_duplicates = NearDuplicates(project, session, self._post)
         self.label_screen = LabelScreen(self, keymap, pace, self.picture, self.near_duplicates)
         self._fitter = FitWorker(self._post, project.settings.seed)
+        self._watcher = ProjectWatcher(
+            project, finder.refs_watch, lambda: session.queue.refs, self._post
+        )
+        self._watches = watch
+        self._folder: FolderProcess | None = None
+        self._fitted_tree = session.learner.tree
         self._child: FeatureProcess | None = None
+        self._computed = 0
+        """The number of items when features were last begun."""
         self._store: FeatureStore | None = None
         self._grows = self._opens = False
         self._progress = ""
@@ -94,8 +107,9 @@ class LabelApp(ProjectApp):
 
     def on_unmount(self) -> None:
         """End the processes in the background."""
-        if self._child is not None:
-            self._child.stop()
+        for child in (self._child, self._folder):
+            if child is not None:
+                child.stop()
         self.near_duplicates.stop()
 
     # --- the pool
@@ -123,6 +137,9 @@ class LabelApp(ProjectApp):
             self._open_features()  # not in an audit: no model orders its items
         if self._opening is not None:
             self._opening(self)
+        self._watcher.start()
+        if self._watches:
+            self._folder = FolderProcess(self.project, self._post)
 
     def _look_around(self) -> None:
         """Read what others wrote, and report failures of the user's commands."""
@@ -146,6 +163,52 @@ class LabelApp(ProjectApp):
         if self.session.queue.paused:
             self.session.resume_asking()
             self.label_screen.sync()
+
+    # --- what others change
+
+    def on_items_changed(self, message: messages.ItemsChanged) -> None:
+        """Take items that came into the pool; report rows that left."""
+        change = message.change
+        if isinstance(change, AnnotatorError):
+            self._warn("items", changes.fault_words("refs.csv", change))
+        else:
+            self._warn("items", changes.missing_words(self.project, change))
+            if change.added:
+                self.session.extend(change.added)
+                self._show_change(changes.item_words(self.session, change))
+                self._open_features()
+        self._watcher.resume()
+
+    def on_settings_changed(self, message: messages.SettingsChanged) -> None:
+        """Use the classes of annotator.toml as it is now; a faulty file changes nothing."""
+        change, before = message.change, self.project.settings
+        try:
+            if isinstance(change, AnnotatorError):
+                raise change
+            settings, keymap = changes.take_classes(self.session, before, change)
+        except AnnotatorError as error:
+            self._warn("settings", changes.fault_words("annotator.toml", error))
+        else:
+            self.project = self.label_screen.project = replace(self.project, settings=settings)
+            self.label_screen.sidebar.use_keys(keymap)
+            self._warn("settings", changes.later_words(self.project, change))
+            self._warn("classes", changes.gone_words(before, settings, self.session))
+            self._show_change(changes.class_words(before, settings, keymap))
+        self._watcher.resume()
+
+    def on_folder_unwatched(self, message: messages.FolderUnwatched) -> None:
+        """Report that new images are noticed no more."""
+        self._warn("watch", f"new images are noticed no more: {message.reason}")
+
+    def _show_change(self, words: str) -> None:
+        """Show what has changed, and say it in the header of the screen in view."""
+        if words:
+            screen = self.screen if isinstance(self.screen, PageScreen) else self.label_screen
+            screen.say(words, "text", 8)
+        if self._opening is None:
+            self.label_screen.sync()
+        self.learn()
+        self.show_activity()
 
     # --- features
 
@@ -188,7 +251,11 @@ class LabelApp(ProjectApp):
         self.show_activity()
 
     def _compute(self) -> None:
-        if self._child is None and self._compute_features:
+        """Compute features, at most once for each size of the pool, one process at a time."""
+        items = len(self.session.queue.refs)
+        busy = self._child is not None and self._child.is_running
+        if self._compute_features and not busy and items > self._computed:
+            self._computed = items
             self._child = FeatureProcess(self.project, self._post)
             self._open_features()
 
@@ -206,9 +273,12 @@ class LabelApp(ProjectApp):
         """Use the features that were computed, or report why they were not."""
         self._progress = ""
         if not message.code:
+            if self._store is not None and self._grows:
+                self._use(self._store)  # its last rows
+            self._grows = False
             self._open_features()
         elif computed_elsewhere(message.narration):
-            self._child, self._grows = None, False
+            self._child, self._grows, self._computed = None, False, 0
             self._progress = "features come from another session"
             self.set_timer(RETRY_SECONDS, self._open_features)
         else:
@@ -241,13 +311,15 @@ class LabelApp(ProjectApp):
             return
         snapshot = self.session.snapshot()
         if snapshot is not None:
+            self._fitted_tree = self.session.learner.tree
             self._fitter.start_fit(snapshot)
 
     def on_ranking_learned(self, message: messages.RankingLearned) -> None:
         """Ask by the new ranking."""
         self._fitter.busy = False
         self._warn("fit", "")
-        self.session.adopt(message.ranking)
+        if self._fitted_tree is self.session.learner.tree:  # else of classes that are no more
+            self.session.adopt(message.ranking)
         self._stop_waiting()
         self.label_screen.sync()
         self.show_activity()

@@ -10,6 +10,7 @@ from annotator.errors import AnnotatorError
 from annotator.items.listing import SkippedFiles
 from annotator.project import item_pool
 from annotator.project.project import ProjectFolder
+from annotator.project.watching import RefsWatch
 
 FoundItems = Sequence[str] | SkippedFiles | AnnotatorError
 """More refs of the pool; or its end, with the files that were skipped; or an error."""
@@ -20,6 +21,8 @@ class ItemFinder:
 
     def __init__(self, project: ProjectFolder, refs: Sequence[str] | None = None) -> None:
         self._project, self._refs = project, refs
+        self.refs_watch = RefsWatch(project) if refs is None else None
+        """What notices items that come after the listing; None if only `refs` are asked."""
         self._found: SimpleQueue[FoundItems] = SimpleQueue()
         threading.Thread(target=self._run, name="list", daemon=True).start()
 

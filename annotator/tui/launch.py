@@ -74,20 +74,22 @@ def run_label_app(
     audit: ItemSample | None = None,
     opening: Callable[[ScreenHost], None] | None = None,
     part: PoolPart | None = None,
+    watch: bool = False,
 ) -> SessionSummary:
     """Label `project` in this terminal until the annotator quits.
 
     `features` computes missing features in the background. With `audit`, only its items are
     asked, blind; with `part`, those of a query. `opening` opens another screen in place of the
-    labelling screen, once the pool is known. Raises `AnnotatorError` if the screen cannot open:
-    keys in conflict, an unknown theme, a log or refs that cannot be read.
+    labelling screen, once the pool is known. With `watch` new files in the folder of images become
+    items. Raises `AnnotatorError` if the screen cannot open: keys in conflict, an unknown theme, a
+    log or refs that cannot be read.
     """
     _keymap(project)  # a faulty keymap is reported before the screen is touched
     finder = ItemFinder(project, audit.refs if audit else None)
     caps = _open_terminal(graphics)
     with prepare_label_app(
         project, annotator, caps, features=features, audit=audit, finder=finder, opening=opening,
-        part=part,
+        part=part, watch=watch,
     ) as app:  # fmt: skip
         error = app.run()
         if error is not None:
@@ -108,6 +110,7 @@ def prepare_label_app(
     finder: ItemFinder | None = None,
     opening: Callable[[ScreenHost], None] | None = None,
     part: PoolPart | None = None,
+    watch: bool = False,
 ) -> Iterator[LabelApp]:
     """Yield the app that labels a project, with an open session."""
     from annotator.proposals import load_proposal_prior
@@ -131,7 +134,7 @@ def prepare_label_app(
             shown, opened.session, _keymap(shown), Pace(time.monotonic), caps,
             finder or ItemFinder(project, audit.refs if audit else None),
             compute_features=features, hooks=opened.hooks, hook_failures=failures,
-            opening=opening,
+            opening=opening, watch=watch,
         )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from annotator.errors import AnnotatorError
 from annotator.features.store import FeatureStore
 from annotator.learn.label_conflicts import Contradiction
 from annotator.learn.ranking import Ranking
+from annotator.project.watching import ItemChange, SettingsChange
 from annotator.tui.finder import FoundItems
 
 
@@ -19,6 +20,27 @@ class ItemsListed(Message):
     """More refs of the pool, or its end."""
 
     found: FoundItems
+
+
+@dataclass
+class ItemsChanged(Message):
+    """What others changed in refs.csv, or why it cannot be read."""
+
+    change: ItemChange | AnnotatorError
+
+
+@dataclass
+class SettingsChanged(Message):
+    """What others changed in annotator.toml, or why it cannot be read."""
+
+    change: SettingsChange | AnnotatorError
+
+
+@dataclass
+class FolderUnwatched(Message):
+    """Why new images are noticed no more."""
+
+    reason: str
 
 
 @dataclass

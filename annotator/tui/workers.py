@@ -11,6 +11,7 @@ import json
 import shlex
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
@@ -21,16 +22,21 @@ from numpy.typing import NDArray
 from textual.message import Message
 from textual.message_pump import MessagePump
 
-from annotator.errors import FeatureError
+from annotator.errors import AnnotatorError, FeatureError
 from annotator.features.growing import BUSY_MESSAGE, open_partial_features
 from annotator.features.store import FeatureStore
 from annotator.items.processes import annotator_command
+from annotator.items.ref_table import RefTable
 from annotator.learn.label_conflicts import find_contradictions
 from annotator.learn.ranking import Snapshot, learn
+from annotator.learn.targets import number_labels
 from annotator.project.project import ProjectFolder
+from annotator.project.watching import IDLE_TIMES, RefsWatch, SettingsWatch
 from annotator.tui import messages
 
 Post = Callable[[Any], object]
+LOOK_SECONDS = 1.0
+"""Seconds between two looks at what others change."""
 
 
 class FitWorker:
@@ -70,7 +76,7 @@ class NewLabels:
 
     def places(self, snapshot: Snapshot) -> NDArray[np.int64]:
         """Return the places of the new labels; none in the first snapshot."""
-        now = snapshot.rows * len(snapshot.classes) + snapshot.y
+        now = snapshot.rows * len(snapshot.classes) + number_labels(snapshot.y)
         before, self._known = self._known, now
         return np.flatnonzero(~np.isin(now, now if before is None else before))
 
@@ -122,6 +128,84 @@ class FeatureProcess:
         assert self._child.stderr is not None
         for line in self._child.stderr:
             self._narration = (self._narration + line)[-4000:]
+
+
+class ProjectWatcher:
+    """A thread that looks about once a second for what others change in the project.
+
+    After a change it waits until the app has taken it: call `resume` then.
+    """
+
+    def __init__(
+        self,
+        project: ProjectFolder,
+        items: RefsWatch | None,
+        known: Callable[[], RefTable],
+        post: Post,
+    ) -> None:
+        """Take the project as it is now for known; `known` returns the items of the session."""
+        self._items, self._settings = items, SettingsWatch(project)
+        self._known, self._post, self._taken = known, post, threading.Event()
+
+    def start(self) -> None:
+        """Begin to look, once the session has all items."""
+        _thread("watch", self._run)
+
+    def resume(self) -> None:
+        """Go on looking: the last change is taken."""
+        self._taken.set()
+
+    def _run(self) -> None:
+        while True:
+            begun = time.thread_time()
+            self._look(messages.SettingsChanged, self._settings.look)
+            if (items := self._items) is not None:
+                self._look(messages.ItemsChanged, lambda: items.look(self._known()))
+            time.sleep(max(LOOK_SECONDS, IDLE_TIMES * (time.thread_time() - begun)))
+
+    def _look(self, message: Callable[[Any], Message], look: Callable[[], Any]) -> None:
+        try:
+            found = look()
+        except AnnotatorError as error:
+            found = error
+        except OSError as error:
+            found = AnnotatorError(f"{error.filename} cannot be read: {error.strerror}")
+        if found is not None:
+            self._taken.clear()
+            self._post(message(found))
+            self._taken.wait()
+
+
+class FolderProcess:
+    """The watch of the images folder, in a child process that adds new images to refs.csv.
+
+    A folder of a million files takes seconds to list, and the screen needs its interpreter.
+    """
+
+    def __init__(self, project: ProjectFolder, post: Post) -> None:
+        self._post = post
+        what = ("--images", str(project.images.absolute()), "--watch", "--beside")
+        self._child = subprocess.Popen(
+            annotator_command("add", str(project.folder), *what),
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            start_new_session=True,
+        )  # fmt: skip
+        _thread("folder", self._run)
+
+    def stop(self) -> None:
+        """End the child process; a file that it is about to add is added next time."""
+        with contextlib.suppress(OSError):
+            self._child.terminate()
+
+    def _run(self) -> None:
+        assert self._child.stderr is not None
+        narration = b""
+        with self._child:
+            for line in self._child.stderr:
+                narration = (narration + line)[-4000:]
+        lines = narration.decode("utf-8", "replace").split("\n")
+        reason = next((line for line in reversed(lines) if line.strip()), "the watch has ended")
+        self._post(messages.FolderUnwatched(reason.removeprefix("annotator: ")))
 
 
 def computed_elsewhere(narration: str) -> bool:

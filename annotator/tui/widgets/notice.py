@@ -49,7 +49,9 @@ class Banner(Lines):
     """
 
     MOST = 4
-    TOPICS = ("store", "read", "features", "fit", "list", "hook")
+    TOPICS = (
+        "store", "read", "items", "settings", "classes", "features", "fit", "list", "watch", "hook",
+    )  # fmt: skip
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

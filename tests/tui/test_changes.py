@@ -1,0 +1,224 @@
+"""A running screen notices what others change: items, classes, keys, and files with faults."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from annotator.items.listing import SkippedFiles
+from annotator.project.adding import add_images
+from annotator.project.classes import ClassInfo
+from annotator.project.project import ProjectFolder, append_classes
+from annotator.tui.launch import prepare_label_app
+from tests.tui.conftest import HALF_CELLS, Desk
+
+REFS = [f"{number:02d}.png" for number in range(12)]
+
+
+def more_images(project: ProjectFolder, *numbers: int) -> None:
+    for number in numbers:
+        Image.new("RGB", (32, 24), (9, 9, 9)).save(project.images / f"{number:02d}.png")
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    """Change a file as an editor does: another file in its place."""
+    text = file.read_text()
+    assert old in text
+    beside = file.with_suffix(".new")
+    beside.write_text(text.replace(old, new))
+    beside.replace(file)
+
+
+def settings_of(project: ProjectFolder) -> Path:
+    return project.folder / "annotator.toml"
+
+
+async def test_items_that_another_process_adds_are_asked_without_a_restart(
+    make: Any, opened: Any, log: Any
+) -> None:
+    project = make(2)
+    async with opened(project, size=(100, 30)) as desk:
+        await desk.press("a", "d")
+        await desk.sees("All labelled")
+        more_images(project, 2, 3, 4)
+        assert add_images(project, project.images, SkippedFiles()) == 3
+        await desk.sees("+3 items")
+        await desk.press("a", "d", "a")
+        await desk.sees("All labelled")
+    assert sorted(row.ref for row in log(project)) == REFS[:5]
+
+
+async def test_the_screens_of_all_annotators_notice(make: Any, opened: Any) -> None:
+    project = make(4)
+    async with opened(project, "ann") as ann, opened(project, "ben") as ben:
+        more_images(project, 4)
+        add_images(project, project.images, SkippedFiles())
+        append_classes(project, ["green"])
+        for desk in (ann, ben):
+            await desk.sees("of 5")
+            await desk.sees("3  green")
+
+
+async def test_new_items_get_features_of_the_same_extractor(make: Any, opened: Any) -> None:
+    project = make(12, model="classic")
+    async with opened(project, extract=True) as desk:
+        session = desk.app.session
+        await desk.until(lambda: session.has_features)
+        await desk.until(lambda: len(session.learner.features.store.refs) == 12)
+        more_images(project, 12, 13)
+        add_images(project, project.images, SkippedFiles())
+        await desk.until(lambda: len(session.learner.features.store.refs) == 14)
+        await desk.until(lambda: session.learner.features.vector(13) is not None)
+        assert session.learner.features.store.name.startswith("classic")
+
+
+async def test_rows_that_leave_or_move_are_said_and_the_session_goes_on(
+    make: Any, opened: Any, log: Any
+) -> None:
+    project = make(4)
+    async with opened(project, size=(120, 40)) as desk:
+        edit(project.refs_file, "01.png\n", "")
+        await desk.sees("refs.csv lists 1 item no more")
+        await desk.press("a", "a", "a", "a")
+        assert len(log(project)) == 4
+        edit(project.refs_file, "00.png\n02.png\n", "02.png\n00.png\n01.png\n")
+        await desk.sees("refs.csv has another order")
+
+
+async def test_a_faulty_refs_csv_is_said_in_one_line_and_taken_when_mended(
+    make: Any, opened: Any
+) -> None:
+    project = make(4)
+    async with opened(project, size=(120, 40)) as desk:
+        edit(project.refs_file, "03.png\n", "03.png\n03.png\n")
+        await desk.sees("refs.csv cannot be used, so what was before stays: refs.csv, line 6")
+        more_images(project, 4)
+        edit(project.refs_file, "03.png\n03.png\n", "03.png\n04.png\n")
+        await desk.sees("of 5")
+        assert "cannot be used" not in desk.text
+
+
+async def test_a_class_that_is_added_has_a_key_at_once(make: Any, opened: Any, log: Any) -> None:
+    project = make(4)
+    async with opened(project, size=(100, 30)) as desk:
+        append_classes(project, [ClassInfo("green", key="x")])
+        await desk.sees("new class green: key X")
+        await desk.press("x")
+        assert [row.label for row in log(project)] == ["green"]
+        await desk.press("ctrl+p", *"label as gr")
+        await desk.sees("Label as green")
+
+
+async def test_a_class_with_labels_that_is_renamed_is_said(
+    make: Any, opened: Any, log: Any
+) -> None:
+    project = make(8)
+    async with opened(project, size=(120, 40)) as desk:
+        await desk.press("a", "a", "d")
+        edit(settings_of(project), '"red"', '"crimson"')
+        await desk.sees("no longer a class: red. 2 labels keep that name")
+        await desk.sees("crimson")
+        await desk.press("z", "z")  # other keys show the next picture's meanings at the latest
+        await desk.press("s", "2")
+        assert log(project)[-1].label == "crimson"
+
+
+async def test_a_digit_means_what_is_beside_it_when_a_class_leaves(
+    make: Any, opened: Any, log: Any
+) -> None:
+    project = make(8, classes=("red", "blue", "green", "grey"))
+    async with opened(project, size=(120, 40)) as desk:
+        edit(settings_of(project), '[[classes]]\nname = "red"\n', "")
+        await desk.sees("no longer a class: red")
+        assert " 2  blue" in desk.text
+        await desk.press("2")
+        await desk.sees(" 1  blue")
+        await desk.press("2")
+    assert [row.label for row in log(project)] == ["blue", "green"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ('name = "blue"', 'name = "blue', "line"),
+        ('name = "blue"', 'name = "red"', "class red is named twice"),
+        ('name = "blue"', 'name = "blue"\nkey = "s"', "is skip in the keymap"),
+        ('name = "blue"', 'name = "blue"\ncolour = "b"', "not a key of a class"),
+    ],
+)
+async def test_a_faulty_edit_is_said_and_the_settings_before_it_stay(
+    make: Any, opened: Any, log: Any, old: str, new: str, fault: str
+) -> None:
+    project = make(4)
+    file = settings_of(project)
+    before = file.read_text()
+    async with opened(project, size=(160, 40)) as desk:
+        edit(file, old, new)
+        await desk.sees("annotator.toml cannot be used, so what was before stays")
+        await desk.sees(fault)
+        await desk.press("a", "d")
+        assert {row.label for row in log(project)} == {"red", "blue"}
+        file.write_text(before)
+        await desk.until(lambda: "cannot be used" not in desk.text)
+
+
+async def test_other_settings_are_said_to_hold_from_the_next_start_on(
+    make: Any, opened: Any
+) -> None:
+    project = make(4)
+    async with opened(project, size=(120, 40)) as desk:
+        await desk.until(lambda: desk.app._watcher._settings._known is not None)
+        edit(settings_of(project), "seed = 0", "seed = 7")
+        await desk.sees("annotator.toml: seed holds from the next start on")
+
+
+async def test_a_model_goes_on_with_more_classes_and_with_fewer(
+    make: Any, give_features: Any, opened: Any, truth: Any
+) -> None:
+    project = make(12)
+    give_features(project, REFS)
+    async with opened(project, size=(120, 40)) as desk:
+        for _ in range(4):
+            await desk.learnt()
+            await desk.press("a" if truth(desk.current) == "red" else "d")
+        append_classes(project, ["green", "grey"])
+        await desk.sees("+2 classes: green, grey")
+        await desk.learnt()
+        await desk.until(lambda: desk.app.session.prediction)
+        assert set(desk.app.session.prediction) == {"red", "blue", "green", "grey"}
+        edit(settings_of(project), '[[classes]]\nname = "red"\n', "")
+        await desk.sees("no longer a class: red")
+        await desk.press("s", "s")
+        await desk.learnt()
+        assert desk.app.session.classes == ("blue", "green", "grey")
+
+
+async def test_files_that_come_into_a_watched_folder_are_asked(make: Any, log: Any) -> None:
+    project = make(1)
+    with prepare_label_app(project, "ann", HALF_CELLS, features=False, watch=True) as app:
+        async with app.run_test(size=(100, 30)) as pilot:
+            desk = Desk(app, pilot)
+            await desk.press("a")
+            await desk.sees("All labelled")
+            more_images(project, 1)
+            (project.images / "half.png").touch()  # a file without a byte is not whole
+            await desk.sees("+1 item")
+            await desk.press("d")
+            folder = app._folder
+    assert [row.ref for row in log(project)] == REFS[:2]
+    assert folder is not None and folder._child.wait() is not None
+    assert project.refs_file.read_text().splitlines()[1:] == REFS[:2]
+
+
+async def test_a_watch_that_fails_is_said(make: Any) -> None:
+    project = make(2)
+    with prepare_label_app(project, "ann", HALF_CELLS, features=False, watch=True) as app:
+        async with app.run_test(size=(100, 30)) as pilot:
+            desk = Desk(app, pilot)
+            await desk.until(lambda: app._folder is not None)
+            os.kill(app._folder._child.pid, 9)
+            await desk.sees("new images are noticed no more")
