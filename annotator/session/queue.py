@@ -58,6 +58,7 @@ class Queue:
         """True while nothing new is drawn, because a model is about to say what to ask."""
         self.within: NDArray[np.bool_] | None = None
         """(n,) the rows that may be asked, None for all; rows that came later may not."""
+        self._most: NDArray[np.bool_] | None = None
         self._store, self._annotator, self._answered = store, annotator, answered
         self._clock, self._holder, self._lease_seconds = clock, holder or new_holder(), lease
         self._rng = np.random.default_rng([seed, len(answered)])
@@ -161,8 +162,17 @@ class Queue:
             self._closed[row] = False
             self._open_count += 1
 
-    def restrict(self, within: NDArray[np.bool_] | None) -> None:
-        """Ask only the rows of `within` (n,) from now on, None for all; the current one stays."""
+    def restrict(self, within: NDArray[np.bool_] | None, *, lasting: bool = False) -> None:
+        """Ask only the rows of `within` (n,) from now on, None for all; the current one stays.
+
+        With `lasting` the rows of the first call stay the most that later calls may ask.
+        """
+        if lasting:
+            self._most = most = within if self._most is None else self._most
+            if within is not None and most is not None:
+                size = min(len(within), len(most))
+                most = within[:size] & most[:size]
+            within = most
         self.within = within
         self._picks.clear()
         self._waiting = deque([*self._waiting][:1])

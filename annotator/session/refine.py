@@ -7,7 +7,7 @@ that cannot get a finer one keeps its label, by a row that says so, and is not a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from annotator.errors import ProjectError
@@ -15,6 +15,7 @@ from annotator.items.refs import make_printable, shell_quoted
 from annotator.log.entries import Entry, LogState
 from annotator.project.class_tree import ClassTree
 from annotator.project.project import ProjectFolder
+from annotator.session.progress import Progress
 
 REFINE = "refine"
 """The value of `picked_by` of a label that was asked to be finer."""
@@ -89,6 +90,12 @@ class Refinement:
             return state.skips()
         last = (stack[-1] for stack in state.standing.values())
         return [entry for entry in last if entry.label == self.name and is_refinement(entry)]
+
+    def recount(self, progress: Progress, state: LogState) -> Progress:
+        """Return the counts with the items that stay as they are for skipped ones, at the end."""
+        if self.name is None or progress.remaining:
+            return progress  # to count them takes time, and only then are they asked again
+        return replace(progress, skipped=len(self.skips(state)))
 
 
 def narrow(proba: Mapping[str, float], classes: tuple[str, ...]) -> dict[str, float] | None:

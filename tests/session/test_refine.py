@@ -57,6 +57,15 @@ def test_exactly_the_items_of_the_class_are_asked(tmp_path: Path) -> None:
     assert session.state.label("0000.jpg") == "bus"
 
 
+def test_a_query_narrows_what_is_refined_and_frees_nothing_else(tmp_path: Path) -> None:
+    _label_all(tmp_path, "vehicle", "car", "cat", "vehicle", None)
+    session = _session(tmp_path, refines="vehicle")
+    session.restrict(np.isin(REFS, ["0003.jpg", "0007.jpg"]), "some")
+    assert session.progress.remaining == 1
+    session.restrict(None)
+    assert session.progress.remaining == 2
+
+
 def test_only_the_classes_below_are_answers(tmp_path: Path) -> None:
     _label_all(tmp_path, "vehicle")
     session = _session(tmp_path, refines="vehicle")

@@ -91,7 +91,12 @@ class LabelScreen(AnswerScreen):
         else:
             progress, within = self.session.progress, self.session.within
             notice = label_text.phase_notice(
-                self.phase, self.project, progress, self.keymap, within
+                self.phase,
+                self.project,
+                progress,
+                self.keymap,
+                within,
+                self.session.mode.refines,
             )
             self.stage.show_notice(*notice)
         self.refresh_words()

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Collection, Mapping, Sequence
 from enum import Enum, auto
 
-from annotator.items.refs import Item, make_printable
+from annotator.items.refs import Item, make_printable, plural
 from annotator.learn.label_conflicts import Contradiction
 from annotator.log.entries import DECISIONS, Entry
 from annotator.project.class_tree import ClassTree
@@ -81,8 +81,8 @@ def class_rows(
 
     `shares` are their probabilities, `chosen` those of them that are ticked; None shows none.
     Digits that follow the picture come first. Other classes with a key keep their places. The
-    others follow, the ticked ones first, then the most probable; labels break ties. In a hierarchy the
-    others are indented below their parents, and an inner class counts all below it.
+    others follow, the ticked ones first, then the most probable; labels break ties. In a hierarchy
+    the others are indented below their parents, and an inner class counts all below it.
     """
     counts, tree = session.progress.classes, shown_tree(session)
     if session.mode.refines is not None:
@@ -152,7 +152,10 @@ def badge_text(session: LabelSession, answers_group: bool) -> str:
         return "AUDIT" if session.audit is not None else "SECOND OPINION"
     find = session.strategy.find
     words = [f"hunting {make_printable(find)}"] if find else []
-    words += [f"within {clip_end(session.within, 40)}"] if session.within else []
+    if session.mode.refines is not None:
+        words.append(f"refining {make_printable(session.within)}")
+    elif session.within:
+        words.append(f"within {clip_end(session.within, 40)}")
     return " · ".join([*words, "whole groups"] if answers_group else words)
 
 
@@ -254,10 +257,12 @@ def phase_notice(
     progress: Progress,
     keymap: Keymap,
     within: str = "",
+    refines: str | None = None,
 ) -> tuple[str, Paragraphs]:
     """Return the heading and the paragraphs of every phase in which nothing is asked.
 
-    `within` is the query whose items alone are asked; "" for all items.
+    `within` is the query whose items alone are asked; "" for all items. `refines` is the class
+    whose items get a finer label.
     """
     if phase is LabelPhase.LISTING:
         return "Listing the images …", []
@@ -271,9 +276,25 @@ def phase_notice(
         return _audited(progress, keymap)
     if phase is LabelPhase.LOST:
         return _lost(progress, keymap)
+    if refines is not None:
+        return _finished_refining(refines, project, progress, keymap)
     if within:
         return _finished_within(within, keymap)
     return _finished(project, progress, keymap)
+
+
+def _finished_refining(
+    name: str, project: ProjectFolder, progress: Progress, keymap: Keymap
+) -> tuple[str, Paragraphs]:
+    name, kept = make_printable(name), plural(progress.skipped, "item stays", "items stay")
+    lines = [(f"No item is left that is labelled {name} and may get a finer label.", "text")]
+    if progress.skipped:
+        again = next(iter(keymap.keys("again")), "")
+        lines.append((f"{kept} {name}." + (f" {again} asks again." if again else ""), "strong"))
+    folder = shlex.quote(make_printable(str(project.folder)))
+    lines.append(("The other classes that can be refined:", "dim"))
+    lines.append((f"annotator status {folder}", "code"))
+    return "All refined", lines
 
 
 def _finished_within(within: str, keymap: Keymap) -> tuple[str, Paragraphs]:
