@@ -86,14 +86,15 @@ class ProjectApp(App[AnnotatorError]):
             Choice(partial(setattr, self, "theme", name), name, key="●" * (name == self.theme))
             for name in self.available_themes
         ]
-        self._offer(themes, "Themes", "enter chooses")
+        now = list(self.available_themes).index(self.theme)
+        self._offer(themes, "Themes", "enter chooses", now)
 
-    def _offer(self, choices: list[PaletteChoice], heading: str, does: str) -> None:
+    def _offer(self, choices: list[PaletteChoice], heading: str, does: str, place: int = 0) -> None:
         def do(chosen: Callable[[], object] | None) -> None:
             if chosen is not None:
                 chosen()
 
-        self.push_screen(ChoiceScreen(choices, heading=heading, does=does), do)
+        self.push_screen(ChoiceScreen(choices, heading=heading, does=does, place=place), do)
 
     def catch_signals(self) -> None:
         """End the program in order if a signal comes; the driver calls it first of all."""

@@ -24,6 +24,8 @@ MOST_ROWS = 18
 """Rows of the list in a tall window."""
 _OTHER_ROWS, _DETAIL_ROWS = 11, 3
 """Rows of the dialog beside its list, and those of the details."""
+_NARROW = 70
+"""Columns of a window below which the last line of the dialog is wrapped."""
 _SHARE = 0.9
 """The share of the window's rows that a dialog may take: see app.tcss."""
 _MOST_TITLE = 30
@@ -202,6 +204,7 @@ class ChoiceScreen(ModalScreen[Value | None]):
     def on_resize(self, event: events.Resize) -> None:
         """Show as many choices as the window has room for."""
         others = _OTHER_ROWS + (_DETAIL_ROWS if self._detailed else 0)
+        others += event.size.width < _NARROW
         most = min(MOST_ROWS, int(_SHARE * event.size.height) - others)
         self._list.styles.max_height = max(1, most)
 
