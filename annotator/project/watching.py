@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from annotator.errors import ProjectError
+from annotator.errors import ImageError, ProjectError
 from annotator.items.listing import ListedFolder, SkippedFiles, list_folder
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item
@@ -30,6 +30,8 @@ WHOLE_SECONDS = 0.5
 """Seconds in which a changed file must stay the same to count as whole."""
 RELIST_SECONDS = 600.0
 """Seconds after which a folder is listed again, for disks that keep no time of a folder."""
+BROKEN_SECONDS = 60.0
+"""Seconds after which a new file that is no picture becomes an item all the same."""
 SCAN_SECONDS = 2.0
 """Seconds between two scans of a folder of images, at least."""
 IDLE_TIMES = 20.0
@@ -164,7 +166,7 @@ class FolderWatch:
         self._root = folder.resolve()
         self._folders = {"": _Folder()}
         self._places: dict[tuple[int, int], str] = {}
-        self._waiting: dict[str, _FileState | None] = {}
+        self._waiting: dict[str, tuple[_FileState | None, float]] = {}
 
     def look(self) -> list[Item]:
         """Return the new images that are whole."""
@@ -198,23 +200,43 @@ class FolderWatch:
             refs = [item_below(self._images, self._root, ref).ref for ref in refs]
         for ref, row in zip(refs, self._known.rows(refs).tolist(), strict=True):
             if row < 0:
-                self._waiting.setdefault(ref, None)
+                self._waiting.setdefault(ref, (None, 0.0))
 
     def _take_whole(self) -> list[Item]:
-        """Return the files that are as they were at the look before; they are known from now on."""
-        whole = []
-        for ref, before in [*self._waiting.items()]:
+        """Return the files that are as they were at the look before; they are known from now on.
+
+        One that is no picture then is perhaps half of one, on a line that stands still: it waits
+        for `BROKEN_SECONDS`.
+        """
+        whole, now = [], time.monotonic()
+        for ref, (before, since) in [*self._waiting.items()]:
             item = Item.parse(ref)
-            now = _file_state(self._images / item.path)
-            if now is None:
+            file = self._images / item.path
+            state = _file_state(file)
+            if state is None:
                 del self._waiting[ref]
-            elif now == before and now[1]:
+            elif state != before or not state[1]:
+                self._waiting[ref] = state, now
+            elif now - since > BROKEN_SECONDS or _is_old(state) or _is_picture(file):
                 del self._waiting[ref]
                 whole.append(item)
-            else:
-                self._waiting[ref] = now
         self._known.extend([item.ref for item in whole])
         return whole
+
+
+def _is_old(state: _FileState) -> bool:
+    return time.time() - state[2] / 1e9 > BROKEN_SECONDS
+
+
+def _is_picture(file: Path) -> bool:
+    from annotator.images.decode import decode_image, open_image
+
+    try:
+        with open_image(file) as (source, _):
+            decode_image(source, 0.1)
+    except (ImageError, OSError):
+        return False
+    return True
 
 
 def add_while_watching(
