@@ -154,6 +154,11 @@ class ImportContext:
         if count:
             self.ignored_counts[reason] += count
 
+    def note_parent(self, name: str, parent: str) -> None:
+        """Note the class above another one; a class below two others has no parent."""
+        if self.parents.setdefault(name, parent) != parent:
+            self.parents[name] = ""
+
     def count_unused(self, names: Collection[str]) -> None:
         """Count the unused parents that are not among the classes `names`."""
         for name, what in self.unused_classes.items():

@@ -264,7 +264,7 @@ def take_parents(names: Sequence[str], parents: Mapping[str, str]) -> tuple[Clas
     found: dict[str, str | None] = dict.fromkeys(names)
     for name in names:
         step = name
-        while found.get(step) is None and step in parents:
+        while found.get(step) is None and parents.get(step):
             found[step] = parents[step]
             step = parents[step]
             found.setdefault(step, None)

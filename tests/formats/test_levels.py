@@ -162,3 +162,26 @@ def _from_categories(folder: Path, pairs: list[tuple[str, str]]) -> dict[str, st
     place.write_text(json.dumps(document))
     made = samples.reopened(folder / "p", place, load_format("coco"), images=folder / "images")
     return dict(made.settings.tree.parents)
+
+
+def test_a_taxonomy_of_label_studio_is_a_hierarchy(tmp_path: Path) -> None:
+    samples.images(tmp_path / "images", ["a.png", "b.png", "c.png"])
+    paths = {"a.png": ["animal", "dog", "pug"], "b.png": ["animal"], "c.png": ["sky"]}
+    tasks = [
+        {
+            "data": {"image": image},
+            "annotations": [{"result": [
+                {"type": "taxonomy", "from_name": "kind", "value": {"taxonomy": [path]}},
+            ]}],
+        }
+        for image, path in paths.items()
+    ]  # fmt: skip
+    place = tmp_path / "x.json"
+    place.write_text(json.dumps(tasks))
+    made = samples.reopened(
+        tmp_path / "p", place, load_format("label-studio"), images=tmp_path / "images"
+    )
+    assert made.settings.tree.parents == {
+        "pug": "dog", "animal": None, "sky": None, "dog": "animal",
+    }  # fmt: skip
+    assert [label for _, label, _ in samples.items(made)] == ["pug", "animal", "sky"]

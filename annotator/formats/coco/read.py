@@ -121,7 +121,7 @@ def _note_parent(reading: ImportContext, piece: JsonMember, is_unused: bool) -> 
     except RefError:
         return
     if parent not in ("", "none", "None", name):
-        reading.parents.setdefault(name, parent)
+        reading.note_parent(name, parent)
 
 
 _UNUSED_PARENT = "category without an annotation that others have as their parent"

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from annotator.errors import RefError
@@ -34,6 +35,8 @@ class Region:
     """The result that holds the shape."""
     names: dict[str, tuple[str, list[Any]]] = field(default_factory=dict)
     """Control to the type of its result and the names chosen there."""
+    paths: list[list[str]] = field(default_factory=list)
+    """The classes of a taxonomy, each with those above it."""
     cells: dict[str, Any] = field(default_factory=dict)
     """Control to a text or number."""
     meta: dict[str, Any] = field(default_factory=dict)
@@ -105,9 +108,8 @@ def join_results(results: Sequence[object]) -> tuple[list[Region], list[tuple[in
         value = result.get("value")
         key = _region_key(result, value, index)
         region = regions.setdefault(key, Region(index))
-        if result.get("type") in (*_SHAPE_TYPES, "choices", *_PLAIN_TYPES) and not isinstance(
-            value, dict
-        ):
+        known = (*_SHAPE_TYPES, "choices", "taxonomy", *_PLAIN_TYPES)
+        if result.get("type") in known and not isinstance(value, dict):
             faults.append((index, "value should be an object"))
             region.unsupported = str(result.get("type"))
         else:
@@ -134,6 +136,10 @@ def _add_result(region: Region, result: Mapping[str, Any], value: Mapping[str, A
         region.names[control] = kind, names if isinstance(names, list) else [names]
         if names is None or names == []:
             region.names[control] = kind, []
+    elif kind == "taxonomy":
+        paths = [path for path in _listed(value.get(kind)) if isinstance(path, list) and path]
+        region.names[control] = "choices", [path[-1] for path in paths]
+        region.paths += paths
     elif kind in _PLAIN_TYPES:
         cell = value.get(_PLAIN_TYPES[kind])
         region.cells[control] = cell[0] if isinstance(cell, list) and len(cell) == 1 else cell
@@ -142,6 +148,10 @@ def _add_result(region: Region, result: Mapping[str, Any], value: Mapping[str, A
     meta = result.get("meta")
     region.meta |= meta if isinstance(meta, dict) else {}
     region.score = result.get("score") if region.score is None else region.score
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def read_class(reading: ImportContext, region: Region, controls: frozenset[str]) -> str | None:
@@ -155,6 +165,10 @@ def read_class(reading: ImportContext, region: Region, controls: frozenset[str])
     if len(names) > 1 and not reading.multi:
         raise RefError(f"{kind} should be a list of one class, because an item has one label")
     texts = [require_text(name, "the class", plain=True) for name in names]
+    for path in region.paths:
+        above = [require_text(name, "the class", plain=True) for name in path]
+        for parent, child in pairwise(above):
+            reading.note_parent(child, parent)
     return (reading.join_classes(texts) if reading.multi else texts[0]) or None
 
 
