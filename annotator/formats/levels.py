@@ -22,11 +22,14 @@ class ClassLevel:
     """1 for the classes without a parent; None for the leaves."""
 
     @classmethod
-    def parse(cls, text: str, tree: ClassTree) -> ClassLevel:
-        """Return the level that an option names. Raises `ProjectError` for one that is not there.
+    def parse(cls, text: str, tree: ClassTree) -> ClassLevel | None:
+        """Return the level that an option names, None for "".
 
-        A flat project has one level, which is that of the leaves, too.
+        Raises `ProjectError` for one that is not there. A flat project has one level, which is that
+        of the leaves, too.
         """
+        if not text:
+            return None
         if text == LEAF:
             return cls(tree, None)
         if text.isascii() and text.isdigit() and 1 <= int(text) <= tree.depth:

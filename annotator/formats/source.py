@@ -153,9 +153,7 @@ class ExportSource:
         `FeatureError` for predictions without features.
         """
         refs = load_refs(project)
-        level = None
-        if options.level:
-            level = ClassLevel.parse(options.level, project.settings.tree)
+        level = ClassLevel.parse(options.level, project.settings.tree)
         log = ColumnarLog.read(refs, entries, probabilities=options.probabilities)
         predictions = None
         if options.predictions and state is not None:
@@ -480,9 +478,8 @@ class ExportSource:
         """Return the class of a proposal that is open, its score and its provenance."""
         assert self._proposals is not None
         found = self._proposals.find(self.refs[row])
-        if found is None or not self._is_wanted(found.name):
-            return None, None, details
-        if (name := self._on_level(found.name)) is None:
+        wanted = found is not None and self._is_wanted(found.name)
+        if found is None or not wanted or (name := self._on_level(found.name)) is None:
             return None, None, details
         self.unreviewed += 1
         origin = {"proposed_by": found.model, "votes": found.votes, "unreviewed": True}
