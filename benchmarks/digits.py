@@ -33,8 +33,8 @@ from annotator.project.settings import ClassInfo
 from annotator.session.learner import StrategyChoice
 from annotator.session.session import LabelSession
 from annotator.tui.keymaps import make_keymap
+from annotator.tui.label.class_list import class_choices
 from annotator.tui.label.digits import PictureKeys
-from annotator.tui.label.find_class import class_choices
 from annotator.tui.label.strategy_dialog import strategy_choices
 from annotator.tui.label.walk import Walk
 from annotator.tui.pages.dialogs import page_choices

@@ -208,12 +208,11 @@ def init(
     from annotator.cli.exchange import create_from_source
     from annotator.formats import new_project
     from annotator.project.settings import Settings
-    from annotator.tui.keymaps import make_keymap
 
     if images is None and refs is None:
         raise typer.BadParameter("there is nothing to label: give --images DIR or --refs FILE")
     settings = Settings(classes=parse_classes(classes), seed=seed, target_error=target_error)
-    make_keymap(settings.keymap, settings.classes)  # the keys of a file of classes are checked
+    _check_keys(settings)
     settings = override_settings(settings, strategy=strategy, model=model)
     if strategy is not None:
         check_setting_names(settings)
@@ -331,12 +330,18 @@ def _choose_unrefined(project: ProjectFolder, name: str, part: PoolPart | None) 
 def _check_settings(settings: Settings, as_json: bool) -> None:
     """Raise `ProjectError` for an unknown name, or without a terminal."""
     from annotator.terminal.choose import requested_graphics
-    from annotator.tui.keymaps import make_keymap
 
     check_setting_names(settings)
-    make_keymap(settings.keymap, settings.classes, settings.keys)
+    _check_keys(settings)
     requested_graphics(settings.graphics, os.environ)
     require_terminal("Labelling", stdout=not as_json)
+
+
+def _check_keys(settings: Settings) -> None:
+    """Raise `ProjectError` for a key of a class that means something else."""
+    from annotator.tui.keymaps import make_keymap
+
+    make_keymap(settings.keymap, settings.classes, settings.keys)
 
 
 def add(
@@ -385,12 +390,9 @@ def add(
         added += add_images(opened, images, left_out)
     if refs is not None:
         added += add_refs(opened, refs, lambda line: typer.echo(line, err=True))
-    if new:
-        append_classes(opened, new)
     if new or classes is not None:
-        names = make_printable(", ".join(info.name for info in new[:MOST_LISTED]))
-        more = f" and {len(new) - MOST_LISTED:,} more" if len(new) > MOST_LISTED else ""
-        typer.echo(f"classes added: {names or 'none, the project has them all'}{more}", err=True)
+        append_classes(opened, new)
+        typer.echo(f"classes added: {_name_classes(new)}", err=True)
     if left_out:
         typer.echo(str(left_out), err=True)
     if (images is not None and not watch) or refs is not None:
@@ -426,9 +428,10 @@ def _new_classes(
 
     Raises `ProjectError` for a name that no class can have or a key that means something else.
     """
+    from dataclasses import replace
+
     from annotator.project.adding import check_new_classes
     from annotator.project.settings import ClassInfo
-    from annotator.tui.keymaps import make_keymap
 
     settings = project.settings
     check_new_classes(project, names)
@@ -436,8 +439,15 @@ def _new_classes(
     listed = [info for info in parse_classes(classes) if info.name not in known]
     check_new_classes(project, [*names, *(info.name for info in listed)])
     new = [*map(ClassInfo, names), *listed]
-    make_keymap(settings.keymap, (*settings.classes, *new), settings.keys)
+    _check_keys(replace(settings, classes=(*settings.classes, *new)))
     return new
+
+
+def _name_classes(infos: Sequence[ClassInfo]) -> str:
+    """Return the names of new classes, of many the first ones."""
+    names = make_printable(", ".join(info.name for info in infos[:MOST_LISTED]))
+    more = f" and {len(infos) - MOST_LISTED:,} more" if len(infos) > MOST_LISTED else ""
+    return f"{names}{more}" if infos else "none, the project has them all"
 
 
 def _advise_features(project: ProjectFolder) -> str:

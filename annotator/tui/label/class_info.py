@@ -17,7 +17,7 @@ from annotator.terminal.caps import TerminalCapabilities
 from annotator.terminal.pacing import Pacer
 from annotator.terminal.sheet import Sheet, SheetComposer
 from annotator.tui.host import crop_loader
-from annotator.tui.label.find_class import describe_class
+from annotator.tui.label.class_list import describe_class
 from annotator.tui.pages.mosaic import Mosaic
 from annotator.tui.styled_text import Line, wrap_text
 from annotator.tui.widgets.bars import KeyBar, KeyHint

@@ -21,6 +21,7 @@ class PictureKeys:
         self._session, self._walk = session, walk
         self._fixed, self._following, self._next = keymap, keymap, keymap
         self._item: Item | None = None
+        """The item that the keys in `_following` are for."""
 
     def use(self, keymap: Keymap) -> None:
         """Use other keys from the next picture on; at once if they only add to those on screen."""

@@ -23,9 +23,8 @@ from annotator.tui.keymaps import LABEL, Keymap
 from annotator.tui.label import text as label_text
 from annotator.tui.label.answer_screen import AnswerScreen
 from annotator.tui.label.class_info import ClassInfoScreen
-from annotator.tui.label.class_list import ClassList
+from annotator.tui.label.class_list import ClassList, class_choices
 from annotator.tui.label.filmstrip import Filmstrip
-from annotator.tui.label.find_class import class_choices
 from annotator.tui.label.glossary import terms_on_screen
 from annotator.tui.label.near_duplicates import NearDuplicates
 from annotator.tui.label.strategy_dialog import make_strategy_dialog, strategy_title

@@ -15,7 +15,7 @@ from annotator.items.refs import make_printable
 from annotator.pages.identities import LOOSE, IdentitySource
 from annotator.project.clusters import NOISE_CLASS
 from annotator.project.settings import ClassInfo
-from annotator.tui.label.find_class import class_choices
+from annotator.tui.label.class_list import class_choices
 from annotator.tui.pages.dialogs import NameScreen
 from annotator.tui.pages.keys import FOOTER, PAGE_COMMANDS, PageCommand
 from annotator.tui.pages.screen import PageScreen

@@ -73,7 +73,7 @@ def _plain(text: str) -> str:
 
 def _fit(choice: Choice[Any], wanted: str) -> int | None:
     """Return how far a choice is from what is wanted, 0 for its whole name; None if it is not."""
-    names = [_plain(name) for name in (choice.title, *choice.synonyms)]
+    names = [_plain(name).strip() for name in (choice.title, *choice.synonyms)]
     best = min((_distance(name, wanted) for name in names), default=_FAR)
     if best == _FAR and " " in wanted:
         best = max(min(_distance(name, word) for name in names) for word in wanted.split())

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from annotator.project.settings import ClassInfo
-from annotator.tui.label.find_class import class_choices, describe_class
+from annotator.tui.label.class_list import class_choices, describe_class
 from annotator.tui.widgets.choices import Choice, ChoiceScreen, filter_choices
 
 

@@ -12,7 +12,7 @@ from annotator.log.store import SqliteStore
 from annotator.project.class_tree import expand_paths
 from annotator.project.classes import ClassInfo
 from annotator.project.project import ProjectFolder
-from annotator.tui.label.find_class import class_choices
+from annotator.tui.label.class_list import class_choices
 from annotator.tui.launch import PoolPart, prepare_label_app
 from annotator.tui.widgets.choices import filter_choices
 from tests.tui.conftest import HALF_CELLS, Desk
