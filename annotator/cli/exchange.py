@@ -160,9 +160,7 @@ def export(
         context=context,
         images=images,
     )
-    _check_options(format_of, options)
-    queries = [word for word in only or () if word not in EXPORT_FILTERS]
-    _write_export(ProjectFolder.open(project), file, format_of, options, overwrite, queries)
+    _write_export(ProjectFolder.open(project), file, format_of, options, overwrite, only or ())
 
 
 def _write_export(
@@ -171,17 +169,18 @@ def _write_export(
     format_of: Format,
     options: ExportOptions,
     overwrite: bool,
-    queries: Sequence[str] = (),
+    only: Sequence[str] = (),
 ) -> None:
     from annotator.cli.progress_output import open_progress_output, with_rate
     from annotator.formats import output_file
 
+    _check_options(format_of, options)
     if format_of.write is None:
         reason = f"{format_of.name} can be imported, not exported"
         raise typer.BadParameter(reason, param_hint="--format")
     folder = format_of.folder or (format_of.name == "coco" and options.split is not None)
     with output_file.open_output(file, folder, overwrite) as place:
-        source = _open_source(project, format_of, options, queries)
+        source = _open_source(project, format_of, options, only)
         mode = "auto" if len(source.refs) > _LONG_EXPORT else "none"
         with open_progress_output(mode, "export") as show:
             source.on_progress = with_rate(show)
@@ -237,15 +236,15 @@ def _check_options(format_: Format, options: ExportOptions) -> None:
 
 
 def _open_source(
-    project: ProjectFolder, format_: Format, options: ExportOptions, queries: Sequence[str]
+    project: ProjectFolder, format_: Format, options: ExportOptions, only: Sequence[str]
 ) -> ExportSource:
-    from annotator.formats.source import ExportSource
+    from annotator.formats.source import EXPORT_FILTERS, ExportSource
     from annotator.log.entries import replay
     from annotator.log.store import SqliteStore
 
     store = SqliteStore(project.labels_file)
     state = replay(store.entries()) if options.predictions else None
-    chosen = _choose_rows(project, queries)
+    chosen = _choose_rows(project, [word for word in only if word not in EXPORT_FILTERS])
     source = ExportSource.open(project, store.entries(), options, format_.accepted, state, chosen)
     store.close()
     return source

@@ -13,17 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.curate.query import MODEL_KINDS, QueryTerm, split_comparison
-from annotator.curate.query_truth import Truth, compare_texts, compare_values
-from annotator.curate.query_values import cell_test, parse_number
+from annotator.curate.query_values import (
+    Truth,
+    cell_test,
+    compare_texts,
+    compare_values,
+    parse_number,
+)
 from annotator.errors import QueryError
 from annotator.images.measures import Measures, load_measures, measures_file
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import BOX_MARK, make_printable
 from annotator.items.table_columns import SIZES
 from annotator.learn.class_levels import ancestor_lines
+from annotator.learn.model import out_of_sample_proba
 from annotator.project.metadata import MetadataColumns
-from annotator.session.opinions import PoolOpinions, form_opinions
-from annotator.session.predict import FittedProject
+from annotator.session.predict import FittedProject, predict_rows
 
 _BOX = re.compile(BOX_MARK.encode() + rb"[0-9.]+,[0-9.]+,([0-9.]+,[0-9.]+)$", re.MULTILINE)
 
@@ -132,6 +137,46 @@ def _positive(text: str) -> float:
     except ValueError:
         return float("nan")
     return found if 0 < found < 1e7 else float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOpinions:
+    """The opinions of a model on all items; NaN for items without features.
+
+    On a labelled item it is the opinion of a model that was fitted without its label.
+    """
+
+    p: NDArray[np.float32]
+    """(n,) the probability of the predicted class."""
+    margin: NDArray[np.float32]
+    """(n,) the difference between the two largest probabilities."""
+    predicted: NDArray[np.bool_]
+    """(k, n) True where one of the classes of a group is predicted."""
+    chance: NDArray[np.float32]
+    """(k, n) the probability of a group of classes."""
+
+
+def form_opinions(fitted: FittedProject, groups: Sequence[Sequence[int]]) -> PoolOpinions:
+    """Predict all items; `groups` are the classes, by their places, that are asked about."""
+    n, targets = len(fitted.refs), fitted.model.targets
+    p, margin = np.full((2, n), np.nan, np.float32)
+    predicted, chance = np.zeros((len(groups), n), bool), np.full((len(groups), n), np.nan, "f4")
+
+    def note(rows: NDArray[np.int64], proba: NDArray[np.floating]) -> None:
+        p[rows], margin[rows] = targets.confidence(proba), 1 - targets.margin(proba)
+        if groups:
+            hot = targets.one_hot(proba)
+        for place, group in enumerate(groups):
+            predicted[place, rows] = hot[:, group].any(axis=1)
+            chance[place, rows] = np.minimum(proba[:, group].sum(axis=1), 1)
+
+    for rows, proba in predict_rows(fitted, np.ones(n, bool)):
+        note(rows, proba)
+    refs = [fitted.features.store.refs[row] for row in fitted.snapshot.rows.tolist()]
+    own = out_of_sample_proba(fitted.model, fitted.labelled, fitted.snapshot.y)
+    labelled = fitted.refs.rows(refs)
+    note(labelled[labelled >= 0], own[labelled >= 0])
+    return PoolOpinions(p, margin, predicted, chance)
 
 
 class ModelFacts:

@@ -24,8 +24,7 @@ from annotator.curate.query import (
 )
 from annotator.curate.query_items import ItemFacts, ModelFacts
 from annotator.curate.query_log import ClassNames, refs_of_term
-from annotator.curate.query_truth import Mask, Truth
-from annotator.curate.query_values import local_zone
+from annotator.curate.query_values import Mask, Truth, local_zone
 from annotator.errors import FeatureError, QueryError
 from annotator.features.store import FeatureStore
 from annotator.features.text import TextTower, explain_no_text
