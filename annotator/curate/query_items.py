@@ -151,7 +151,7 @@ class PoolOpinions:
     margin: NDArray[np.float32]
     """(n,) the difference between the two largest probabilities."""
     predicted: NDArray[np.bool_]
-    """(k, n) True where one of the classes of a group is predicted."""
+    """(k, n) True if one of the classes of a group is predicted."""
     chance: NDArray[np.float32]
     """(k, n) the probability of a group of classes."""
 
