@@ -26,6 +26,7 @@ KEYS = 24
 
 
 def measure(folder: Path, images: Path, size: tuple[int, int], line: dict[str, float]) -> None:
+    """Label, look back, forward and to and fro; print the times of each."""
     settings = Settings((ClassInfo("ok"), ClassInfo("defect")), images=str(images))
     project = ProjectFolder.create(folder, settings)
     command = [ANNOTATOR, "run", str(project.folder), "--no-features"]
@@ -47,6 +48,7 @@ def measure(folder: Path, images: Path, size: tuple[int, int], line: dict[str, f
 
 
 def row(name: str, found: Found) -> None:
+    """Print the times of one kind of key."""
     if len(found.ms) > 1:
         print(found.row(f"  {name}"))
     else:
@@ -54,6 +56,7 @@ def row(name: str, found: Found) -> None:
 
 
 def main() -> None:
+    """Measure near and over a slow line, in a small window and in a large one."""
     images = SHARED / "data/flowers/images"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -166,7 +166,7 @@ class AnswerScreen(QuestionScreen):
         self.walk_to(0)
 
     def walk_to(self, back: int) -> None:
-        """Show the answer of so many answers ago, from 1; 0 for the open question."""
+        """Show the answer that is `back` answers ago, from 1; 0 for the open question."""
         self._walk(back - self.walk.back, "")
 
     def _walk(self, by: int, end: str) -> None:

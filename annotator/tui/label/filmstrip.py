@@ -47,7 +47,7 @@ class Filmstrip(Widget):
         """A click on an answer."""
 
         back: int
-        """How many answers back it is, from 1."""
+        """The number of answers back, from 1."""
 
     class _Encoded(Message, bubble=False):
         def __init__(self, result: EncodeResult) -> None:
@@ -62,7 +62,7 @@ class Filmstrip(Widget):
         self._encoder: PictureEncoder | None = None
         self._answers: list[PastAnswer] = []
         self._newest = 0
-        """How many answers are newer than the last one in the strip."""
+        """The number of answers that are newer than the last one in the strip."""
         self._payloads: BytesLRU[Item, Payload | None] = BytesLRU(MEMORY)
         self._slots: OrderedDict[Item, int] = OrderedDict()
         self._begun: object = None

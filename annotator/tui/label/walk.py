@@ -54,7 +54,7 @@ class Walk:
 
     @property
     def back(self) -> int:
-        """How many answers back the item in view is: 1 for the last; 0 for the open question."""
+        """The number of answers back: 1 for the last answer, 0 for the open question."""
         if self._place is not None:
             found = self._history.back_to(self._place, self._back)
             self._back = self._back if found is None else found
@@ -67,7 +67,7 @@ class Walk:
 
     @property
     def badge(self) -> str:
-        """How far back the walk is, for the header; "" at the open question."""
+        """The number of answers back, for the header; "" at the open question."""
         return f"LOOKING BACK {self.back:,}" if self.active else ""
 
     @property

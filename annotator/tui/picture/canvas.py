@@ -67,7 +67,7 @@ class Canvas(Widget):
             lossless=lossless,
         )
         self.thumbnails = thumbnail_backend(caps)
-        """The backend for small pictures beside this one; None where there are none."""
+        """The backend for small pictures beside this one; None if there are none."""
         self._stage = Stage(
             self._backend, self._line, self._write, time.monotonic,
             budget=budget, depth=depth, beside=self.thumbnails,

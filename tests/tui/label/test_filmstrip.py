@@ -476,5 +476,5 @@ async def test_a_click_on_a_small_picture_walks_to_it(make: Any, opened: Any, lo
         await desk.pilot.click("#filmstrip", offset=(86 - 11 * 2 - 5, 2))
         await desk.sees("LOOKING BACK 3")
         assert desk.current == log(project)[0].ref
-        await desk.pilot.click("#filmstrip", offset=(2, 2))  # where there is none
+        await desk.pilot.click("#filmstrip", offset=(2, 2))  # no answer is here
         assert desk.current == log(project)[0].ref
