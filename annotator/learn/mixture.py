@@ -80,7 +80,8 @@ class _Draw:
         wanted = pool.find
         if wanted is None:
             total = int(pool.counts.sum()) if pool.labels is None else pool.labels
-            wanted = rare_class(pool.counts, total, self.cold)
+            share = pool.targets.rare_share(len(pool.counts))
+            wanted = rare_class(pool.counts, total, self.cold, share)
         self.audits, self.spread = mix.audits, mix.spread if wanted is None else mix.hunting
         self.uncertain = self._best(pool.targets.margin(pool.proba), WARM_CANDIDATES + want)
         self.likely = self.uncertain[:0]

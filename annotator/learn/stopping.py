@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.items.refs import format_percent
 from annotator.learn.error_estimate import ErrorEstimate
 from annotator.learn.reliability import model_agreement
 
@@ -132,7 +133,8 @@ def advise_stopping(
     """
     if estimate is not None and estimate.shown and target is not None and estimate.high <= target:
         return StoppingAdvice(
-            True, f"the error is at most {estimate.high:.1%} (target {target:.1%})"
+            True,
+            f"the error is at most {format_percent(estimate.high)} (target {100 * target:g} %)",
         )
     stable = len(kappas) >= AGREED_WINDOWS and np.mean(kappas[-AGREED_WINDOWS:]) >= AGREED_KAPPA
     if not stable:
@@ -146,17 +148,23 @@ def advise_stopping(
     return StoppingAdvice(target is None, "more labels hardly change the model")
 
 
-def rare_class(counts: NDArray[np.int64], total: int, least: int = RARE_MIN_LABELS) -> int | None:
+def rare_class(
+    counts: NDArray[np.int64],
+    total: int,
+    least: int = RARE_MIN_LABELS,
+    share: float | None = None,
+) -> int | None:
     """Return the rarest class found if it is rare among the `total` labels; else None.
 
-    A class is rare below 10 %, and below half of its share if all C classes were equal. With
-    fewer than `least` labels no class is rare.
+    A class is rare below 10 %, and below half of its share if all C classes were equal, or else
+    below `share`. With fewer than `least` labels no class is rare.
     """
     seen = np.flatnonzero(counts)
     if total < least or len(seen) < 2:
         return None
     least_of = int(seen[counts[seen].argmin()])
-    return least_of if counts[least_of] < rare_share(len(counts)) * total else None
+    share = rare_share(len(counts)) if share is None else share
+    return least_of if counts[least_of] < share * total else None
 
 
 def rarest_class(

@@ -17,6 +17,8 @@ CONFIDENT_PROBABILITY = 0.5
 """A neighbour's label counts if the model without it gives it this probability or more."""
 MARGIN = 0.3
 """A label is a likely error if another class is likelier by more than this margin."""
+TAG_MARGIN = 0.6
+"""The same of a tag and its opposite: each item has many tags, and so many chances of an alarm."""
 
 
 class OpposedTags(NamedTuple):
@@ -31,12 +33,14 @@ class OpposedTags(NamedTuple):
 def count_opposing_tags(y: Mask, proba: Proba, queried: Rows, near: Rows) -> OpposedTags:
     """Find for the rows `queried` (m,) the tag that most of the nearest (m, K) contradict.
 
-    y (n, C) and proba (n, C), by the model without each row's own label, are of all n items.
+    y (n, C) and proba (n, C), by the model without each row's own label, are of all n items. A
+    tag on which the model agrees with the label is not counted.
     """
     sure = np.where(y, proba, 1 - proba) >= CONFIDENT_PROBABILITY
     against = np.zeros((len(queried), y.shape[1]), np.int64)
     for column in near.T:
         against += (y[column] != y[queried]) & sure[column]
+    against[sure[queried]] = 0  # the model agrees with the label
     tags = against.argmax(axis=1)
     return OpposedTags(tags, against[np.arange(len(queried)), tags])
 
@@ -44,7 +48,7 @@ def count_opposing_tags(y: Mask, proba: Proba, queried: Rows, near: Rows) -> Opp
 def find_tag_errors(y: Mask, proba: Proba) -> tuple[Rows, Rows, NDArray[np.float64]]:
     """Find likely errors in y (n, C) by proba (n, C); return their rows, tags and margins.
 
-    A tag is suspected if the opposite is likelier by `MARGIN`; of each item only the likeliest
+    A tag is suspected if the opposite is likelier by `TAG_MARGIN`; of each item only the likeliest
     error is returned, the largest margin first. The only item with a tag is left out: without its
     label the model does not know the tag.
     """
@@ -54,6 +58,6 @@ def find_tag_errors(y: Mask, proba: Proba) -> tuple[Rows, Rows, NDArray[np.float
     margins[y & (y.sum(axis=0) < 2)] = -1
     tags = margins.argmax(axis=1)
     best = margins[np.arange(len(y)), tags]
-    rows = np.flatnonzero(best > MARGIN)
+    rows = np.flatnonzero(best > TAG_MARGIN)
     rows = rows[np.argsort(-best[rows], kind="stable")]
     return rows, tags[rows], best[rows]

@@ -27,6 +27,7 @@ from annotator.learn.targets import TagSets
 MIN_POSITIVES = 4  # with fewer items a tag keeps the threshold 0.5
 THRESHOLD_PRIOR = 5.0  # the weight, in positive items, of the calibrated probabilities themselves
 THRESHOLD_RANGE = (0.1, 0.9)
+LEAST_MARGIN = 1e-3
 MAX_COMPARED = 200_000  # leave-one-out scores by which λ is chosen
 
 
@@ -146,4 +147,7 @@ class TagRidge(RidgeLOO):
     def _calibrate(self) -> None:
         Y = self._encode(self._y)
         self.calibration = fit_tag_calibration(self._loo, Y)
-        self.targets = TagSets(choose_thresholds(self.loo_proba(), Y))
+        proba = self.loo_proba()
+        # So each tag has the same part in the uncertainty, however rare and sure it is.
+        margins = (1 - np.abs(2 * proba - 1)).mean(axis=0)
+        self.targets = TagSets(choose_thresholds(proba, Y), 1 / (margins + LEAST_MARGIN))

@@ -17,6 +17,7 @@ Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 Proba = NDArray[Any]
 
+RARE_TAG_SHARE = 0.05
 MAX_COLD_LABELS = 20  # of a project with tags: each label teaches all tags
 
 
@@ -74,6 +75,10 @@ class Targets(Protocol):
 
     def inner(self, C: int) -> Mask:
         """Return (C,) True for classes that have others below them."""
+        ...
+
+    def rare_share(self, C: int) -> float | None:
+        """Return the share of labels below which the strategy searches for a class unasked."""
         ...
 
     def cold_labels(self, C: int) -> int:
@@ -142,6 +147,10 @@ class OneClass:
         """Return False for every class."""
         return np.zeros(C, bool)
 
+    def rare_share(self, C: int) -> float | None:
+        """Return None: the usual share."""
+        return None
+
     def cold_labels(self, C: int) -> int:
         """Return two labels a class, and at least 10."""
         return max(10, 2 * C)
@@ -150,8 +159,13 @@ class OneClass:
 class TagSets:
     """Each item has any number of tags; a tag is predicted from its threshold on."""
 
-    def __init__(self, thresholds: NDArray[np.float64] | float = 0.5) -> None:
-        self.thresholds = thresholds
+    def __init__(
+        self,
+        thresholds: NDArray[np.float64] | float = 0.5,
+        weights: NDArray[np.float64] | None = None,
+    ) -> None:
+        """Predict each tag from its threshold (C,) on; `weights` (C,) are those of `margin`."""
+        self.thresholds, self.weights = thresholds, weights
 
     def codes(self, y: Labels) -> Rows:
         """Return the number of each different set of tags."""
@@ -198,8 +212,11 @@ class TagSets:
         return np.asarray(np.where(self.decide(proba), proba, 1 - proba).prod(axis=1))
 
     def margin(self, proba: Proba) -> Proba:
-        """Return the mean over the tags of 1 − |2p − 1|."""
-        return np.asarray((1 - np.abs(2 * proba - 1)).mean(axis=1))
+        """Return the weighted mean over the tags of 1 − |2p − 1|."""
+        margins = 1 - np.abs(2 * proba - 1)
+        if self.weights is None:
+            return np.asarray(margins.mean(axis=1))
+        return np.asarray(margins @ (self.weights / self.weights.sum()).astype(proba.dtype))
 
     def entropy(self, proba: Proba) -> Proba:
         """Return the sum over the tags of the entropies of yes and no."""
@@ -210,6 +227,10 @@ class TagSets:
     def inner(self, C: int) -> Mask:
         """Return False for every tag."""
         return np.zeros(C, bool)
+
+    def rare_share(self, C: int) -> float | None:
+        """Return a twentieth: a rare tag needs items as much as any other."""
+        return RARE_TAG_SHARE
 
     def cold_labels(self, C: int) -> int:
         """Return 10 to 20 labels: each teaches all tags."""

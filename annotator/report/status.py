@@ -10,7 +10,13 @@ from typing import Any
 from annotator.errors import AnnotatorError
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import format_share, make_printable, plural
+from annotator.items.refs import (
+    format_done,
+    format_interval,
+    format_percent,
+    make_printable,
+    plural,
+)
 from annotator.log.agreement import agreement_lines, measure_agreement
 from annotator.log.entries import Action, Entry, label_seconds
 from annotator.log.store import load_log_state
@@ -41,19 +47,19 @@ def project_status(
     names = [*project.settings.names, *sorted(set(counts) - set(project.settings.names), key=str)]
     models = [entry for entry in labels if entry.model]
     alone = {str(name): counts[name] for name in names}
-    hierarchy = hierarchy_figures(state, project.settings.tree, alone)
     refs = load_refs(project) if only is None else RefTable(only)
     # Items may have been removed from refs.csv after they were answered.
     answered = int((refs.rows(list(state.standing)) >= 0).sum())
     return {
         "project": str(project.folder),
         "items": len(refs),
+        "answered": answered,
         "labelled": len(labels),
         "skipped": len(standing) - len(labels),
         "remaining": len(refs) - answered,
         "flagged": len(state.flagged),
         "classes": alone,
-        **({"hierarchy": hierarchy} if hierarchy else {}),
+        "hierarchy": hierarchy_figures(state, project.settings.tree, alone),
         "annotators": dict(Counter(entry.annotator for entry in labels)),
         "seconds_per_label": label_seconds(state),
         **(estimate_project(project, state) if estimate else {"estimate": None, "slices": None}),
@@ -78,10 +84,10 @@ def _features(project: ProjectFolder) -> dict[str, Any] | None:
 
 def format_status(found: dict[str, Any]) -> str:
     """Return the figures of `project_status` as text."""
-    share = found["labelled"] / found["items"] if found["items"] else 0
     features = found["features"]
     lines = [
-        f"{found['labelled']:,} of {found['items']:,} labelled ({format_share(share, 1)}), "
+        f"{found['answered']:,} of {found['items']:,} answered "
+        f"({format_done(found['answered'], found['items'])}): {found['labelled']:,} labelled, "
         f"{found['skipped']:,} skipped, {found['flagged']:,} flagged",
         *_class_lines(found),
     ]
@@ -89,13 +95,21 @@ def format_status(found: dict[str, Any]) -> str:
         names = ", ".join(f"{make_printable(n)} {c:,}" for n, c in found["annotators"].items())
         lines.append(f"by {names}")
     if found["seconds_per_label"] is not None:
-        lines.append(f"{found['seconds_per_label']:.1f} s a label")
+        seconds = found["seconds_per_label"]
+        pace = f", {60 / seconds:.0f} a minute" if seconds else ""
+        lines.append(f"{seconds:.1f} s a label{pace}")
     if e := found["estimate"]:
-        span = f"{format_share(e['low'], 1)} to {format_share(e['high'], 1)}"
+        span = format_interval(e["low"], e["high"])
         lines.append(
-            f"estimated error of the model on the pool: {format_share(e['error'], 1)} "
-            f"(90 % interval {span}), from {plural(e['labels'], 'label')}"
+            f"estimated error of the model on the pool: {format_percent(e['error'])} "
+            f"(90 % interval {span}), from {plural(e['labels'], 'label')}, n_eff {e['n_eff']:.0f}"
         )
+        if each := e.get("each_class"):
+            ends = format_interval(each["low"], each["high"])
+            lines.append(
+                f"  that is of whole sets of classes; class by class: "
+                f"{format_percent(each['value'])} ({ends})"
+            )
     lines += format_slices(found["slices"])
     if features is None:
         lines.append("no features yet; `annotator features` or `annotator run` computes them")
@@ -111,7 +125,7 @@ def format_status(found: dict[str, Any]) -> str:
 def _class_lines(found: Mapping[str, Any]) -> list[str]:
     """Return a line for each class; of many classes, only for those with labels."""
     counts: Mapping[str, int] = found["classes"]
-    if "hierarchy" in found:
+    if found["hierarchy"] is not None:
         return [*hierarchy_lines(found["project"], counts, found["hierarchy"], _MANY_CLASSES)]
     shown = {n: c for n, c in counts.items() if c or len(counts) <= _MANY_CLASSES}
     lines = [f"  {make_printable(name)}: {count:,}" for name, count in shown.items()]

@@ -132,6 +132,7 @@ def test_a_class_added_by_mistake_and_one_forgotten_are_the_likely_errors() -> N
 def test_neighbours_that_lack_a_class_are_counted_class_by_class() -> None:
     y = np.array([[1, 1], [1, 0], [1, 0], [1, 0]], bool)
     proba = np.where(y, 0.9, 0.1)
+    proba[0, 1] = 0.2
     found = count_opposing_tags(y, proba, np.array([0]), np.array([[1, 2, 3]]))
     assert (found.tags.tolist(), found.counts.tolist()) == ([1], [3])
     proba[1:, 1] = 0.8  # the neighbours' own labels are in doubt
