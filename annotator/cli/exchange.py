@@ -151,15 +151,9 @@ def export(
         level=level or "",
         agreement=min_agreement,
         split=parse_splits(split) if split else None,
-        probabilities=probabilities,
-        provenance=provenance,
-        predictions=predictions,
-        unreviewed=unreviewed,
-        partial=partial,
-        crop=crop,
-        context=context,
-        images=images,
-    )
+        probabilities=probabilities, provenance=provenance, predictions=predictions,
+        unreviewed=unreviewed, partial=partial, crop=crop, context=context, images=images,
+    )  # fmt: skip
     _write_export(ProjectFolder.open(project), file, format_of, options, overwrite, only or ())
 
 

@@ -21,7 +21,7 @@ from annotator.pages.source import SessionSource, SubmittedPage
 from annotator.pages.tag_sets import predicted_sets
 from annotator.project.label_sets import set_probability
 from annotator.project.settings import ClassInfo
-from annotator.session.refine import narrow
+from annotator.session.refine import narrow_probabilities
 from annotator.session.session import LabelSession
 
 
@@ -220,7 +220,9 @@ class BrowseSource(SessionSource):
         probas = {ref: says(row, ref)[0] for ref, row in zip(refs, rows, strict=True)}
         if self.session.mode.refines is not None:
             classes = self.session.classes
-            probas = {ref: narrow(proba or {}, classes) for ref, proba in probas.items()}
+            probas = {
+                ref: narrow_probabilities(proba or {}, classes) for ref, proba in probas.items()
+            }
         chances = {
             ref: self._chance(proba, label) for ref, proba in probas.items() if proba and label
         }

@@ -98,7 +98,9 @@ class Refinement:
         return replace(progress, skipped=len(self.skips(state)))
 
 
-def narrow(proba: Mapping[str, float], classes: tuple[str, ...]) -> dict[str, float] | None:
+def narrow_probabilities(
+    proba: Mapping[str, float], classes: tuple[str, ...]
+) -> dict[str, float] | None:
     """Return probabilities of `classes` alone, adding up to 1; None if the model does not tell."""
     found = {name: proba.get(name, 0.0) for name in classes}
     whole = sum(found.values())

@@ -31,7 +31,7 @@ from annotator.project.label_sets import check_labels, class_probabilities
 from annotator.session.learner import Learner, Prior, StrategyChoice
 from annotator.session.progress import Progress, count_progress
 from annotator.session.queue import LEASE_SECONDS, Queue
-from annotator.session.refine import REFINE, RefinedItems, Refinement, narrow
+from annotator.session.refine import REFINE, RefinedItems, Refinement, narrow_probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ class LabelSession:
         model; None without either."""
         proba = self._predicted()[0] if self.queue else None
         if proba and self.mode.refines is not None:
-            return narrow(proba, self.classes)
+            return narrow_probabilities(proba, self.classes)
         return class_probabilities(proba, self.classes) if proba and self.multi else proba
 
     # --- answering
