@@ -151,6 +151,26 @@ def format_share(share: float, digits: int = 0, sign: str = "%") -> str:
     return text + sign
 
 
+def format_percent(share: float) -> str:
+    """Return `4.2 %` or `38 %`: one rule for the screens, the report and the command line."""
+    return format_share(share, _digits(share) if share > 0 else 0, " %")
+
+
+def format_interval(low: float, high: float) -> str:
+    """Return `2.1 – 7.9 %` or `11 – 27 %`: a digit after the point only if both ends are small."""
+    digits = _digits(high)
+    return f"{format_share(low, digits, '')} – {format_share(high, digits, ' %')}"
+
+
+def format_done(done: int, of: int) -> str:
+    """Return the share of the items that are answered: `100.0 %` if all of them are."""
+    return format_share(done / of if of else 0.0, 1, " %")
+
+
+def _digits(share: float) -> int:
+    return 1 if share < 0.0995 else 0
+
+
 def shell_quoted(path: object) -> str:
     """Return a path as it is typed in a command: quoted if a shell needs it."""
     return make_printable(shlex.quote(str(path)))
