@@ -18,7 +18,7 @@ CONFIDENT_PROBABILITY = 0.5
 MARGIN = 0.3
 """A label is a likely error if another class is likelier by more than this margin."""
 TAG_MARGIN = 0.6
-"""The same of a tag and its opposite: each item has many tags, and so many chances of an alarm."""
+"""The same of a tag and its opposite: each of an item's tags may raise a false alarm."""
 
 
 class OpposedTags(NamedTuple):
