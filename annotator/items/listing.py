@@ -104,9 +104,9 @@ class ListedFolder(NamedTuple):
     """One folder of images."""
 
     refs: Iterator[str]
-    """Its images, sorted, as paths relative to the folder at the top."""
+    """The images in it, sorted, as paths relative to the folder at the top."""
     folders: list[str]
-    """The folders in it, sorted, each with a slash at its end."""
+    """The folders in it, sorted, each with a slash at the end."""
     place: tuple[int, int]
     """The same for two paths that lead to one folder."""
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
-from annotator.items.refs import format_share, make_printable, plural
+from annotator.items.refs import format_percent, make_printable, plural
 from annotator.learn.reliability import cohen_kappa, krippendorff_alpha
 from annotator.log.entries import Action, Entry, LogState
 
@@ -179,4 +179,4 @@ def agreement_lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _describe_pair(pair: Mapping[str, Any]) -> str:
     kappa = "" if pair["kappa"] is None else f", Cohen's kappa {pair['kappa']:.2f}"
-    return f"{format_share(pair['observed'])} of {plural(pair['items'], 'label')} equal{kappa}"
+    return f"{format_percent(pair['observed'])} of {plural(pair['items'], 'label')} equal{kappa}"

@@ -148,7 +148,7 @@ def _cache_stamp(stamp: str, data: bytes) -> bytes:
 
 
 def cache_refs(project: ProjectFolder, refs: RefTable) -> None:
-    """Keep `refs`, which are those of refs.csv, so that nobody has to parse the file again.
+    """Keep `refs`, which are those of refs.csv, so that no process has to parse the file again.
 
     Call it under the lock under which they were written.
     """

@@ -297,7 +297,7 @@ def format_settings(settings: Settings) -> str:
     import tomlkit
 
     document = tomlkit.document()
-    document.add(tomlkit.comment("An annotator project. Safe to edit while no one labels in it."))
+    document.add(tomlkit.comment("An annotator project. Open screens take other classes at once."))
     document.add("format", tomlkit.item(SETTINGS_FORMAT))
     defaults = Settings(classes=())
     for key in _FIELDS:

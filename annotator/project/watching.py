@@ -1,8 +1,9 @@
-"""What others change in a project while it is open: its items, its settings, its images.
+"""Changes that others make in an open project: to its items, its settings, its images.
 
-No library that the system wakes is used here (watchdog, watchfiles): on NFS and SMB it hears
-nothing of what another machine writes, so a scan is needed all the same. A look costs one `stat`
-a file of the project, and one a folder of images: nothing is read before its time has changed.
+No library of the system's own notices (watchdog, watchfiles) is used: on NFS and SMB they say
+nothing about what another machine writes, so a scan is needed all the same. A look costs one
+`stat` for each file of the project and for each folder of images: a file or a folder is read only
+after its time has changed.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ WHOLE_SECONDS = 0.5
 RELIST_SECONDS = 600.0
 """Seconds after which a folder is listed again, for disks that keep no time of a folder."""
 BROKEN_SECONDS = 60.0
-"""Seconds after which a new file that is no picture becomes an item all the same."""
+"""Seconds after which a new file that cannot be read becomes an item all the same."""
 SCAN_SECONDS = 2.0
 """Seconds between two scans of a folder of images, at least."""
-IDLE_TIMES = 20.0
+IDLE_TIMES = 10.0
 """The least pause after a look, in times of the processor time that it took."""
 
 _FileState = tuple[int, int, int]
@@ -102,7 +103,7 @@ class RefsWatch:
 
 
 class SettingsChange(NamedTuple):
-    """What is new in annotator.toml."""
+    """The difference between the settings before and annotator.toml as it is."""
 
     classes: tuple[ClassInfo, ...]
     """All its classes now."""
@@ -147,14 +148,15 @@ class _Folder:
     time_ns: int = -1
     listed: float = field(default_factory=time.monotonic)
     rests: bool = False
-    """True once a second listing has found the same time: what came in its tick is known."""
+    """True if a file that came in the tick of that time has been listed, too."""
 
     def wants_listing(self, time_ns: int, now: float) -> bool:
         old = now - self.listed > RELIST_SECONDS
         return old or not self.rests or time_ns != self.time_ns
 
     def note_listing(self, time_ns: int, now: float) -> None:
-        self.rests, self.time_ns, self.listed = time_ns == self.time_ns, time_ns, now
+        self.rests = time_ns == self.time_ns or _is_old(time_ns)
+        self.time_ns, self.listed = time_ns, now
 
 
 class FolderWatch:
@@ -205,8 +207,8 @@ class FolderWatch:
     def _take_whole(self) -> list[Item]:
         """Return the files that are as they were at the look before; they are known from now on.
 
-        One that is no picture then is perhaps half of one, on a line that stands still: it waits
-        for `BROKEN_SECONDS`.
+        One that cannot be read then is perhaps half of a picture, on a line that stands still: it
+        waits for `BROKEN_SECONDS`.
         """
         whole, now = [], time.monotonic()
         for ref, (before, since) in [*self._waiting.items()]:
@@ -217,15 +219,15 @@ class FolderWatch:
                 del self._waiting[ref]
             elif state != before or not state[1]:
                 self._waiting[ref] = state, now
-            elif now - since > BROKEN_SECONDS or _is_old(state) or _is_picture(file):
+            elif now - since > BROKEN_SECONDS or _is_old(state[2]) or _is_picture(file):
                 del self._waiting[ref]
                 whole.append(item)
         self._known.extend([item.ref for item in whole])
         return whole
 
 
-def _is_old(state: _FileState) -> bool:
-    return time.time() - state[2] / 1e9 > BROKEN_SECONDS
+def _is_old(time_ns: int) -> bool:
+    return time.time() - time_ns / 1e9 > BROKEN_SECONDS
 
 
 def _is_picture(file: Path) -> bool:
@@ -248,10 +250,10 @@ def add_while_watching(
     """
     watch = FolderWatch(project, folder, load_refs(project))
     while not stopped():
-        begun = time.process_time()
+        begun, started = time.process_time(), time.monotonic()
         found = watch.look()
         yield append_new_items(project, found) if found else 0
-        pause = max(SCAN_SECONDS, IDLE_TIMES * (time.process_time() - begun))
-        until = time.monotonic() + pause
+        busy, took = time.process_time() - begun, time.monotonic() - started
+        until = time.monotonic() + max(SCAN_SECONDS, took, IDLE_TIMES * busy)
         while time.monotonic() < until and not stopped():
             time.sleep(0.1)

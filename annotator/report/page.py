@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from annotator.items.refs import format_share, plural
+from annotator.items.refs import format_done, format_interval, format_percent, plural
 from annotator.project.class_tree import ClassTree
 from annotator.report.elements import (
     ChartCurve,
@@ -64,22 +64,25 @@ def _note(text: str) -> Markup:
 
 
 def _percent(value: float) -> str:
-    return format_share(value, 1, "\u00a0%")
+    return format_percent(value).replace(" ", "\u00a0")
+
+
+def _interval(found: Mapping[str, Any]) -> str:
+    return format_interval(found["low"], found["high"]).replace(" ", "\u00a0")
 
 
 def _head(name: str, found: Mapping[str, Any]) -> Markup:
     counts = found["status"]
-    share = counts["labelled"] / counts["items"] if counts["items"] else 0
+    done = format_done(counts["answered"], counts["items"]).replace(" ", "\u00a0")
     day = time.strftime("%Y-%m-%d %H:%M", time.localtime(found["made_at"]))
     tiles = [
-        (f"{counts['labelled']:,}", f"of {counts['items']:,} labelled ({_percent(share)})"),
-        (f"{counts['skipped']:,}", "skipped"), (f"{counts['flagged']:,}", "flagged"),
+        (f"{counts['answered']:,}", f"of {counts['items']:,} answered ({done})"),
+        *((f"{counts[word]:,}", word) for word in ("labelled", "skipped", "flagged")),
     ]  # fmt: skip
     if found["estimate"]:
         e = found["estimate"]
-        span = f"{_percent(e['low'])} to {_percent(e['high'])}"
         where = "error on these items" if found["query"] else "pool error"
-        words = f"estimated {where}, 90 % interval: {span}"
+        words = f"estimated {where}, 90 % interval: {_interval(e)}"
         tiles.insert(0, (_percent(e["error"]), words))
     steps = [
         html_element("li", html_element("code", step["command"]), " ", step["why"])
@@ -126,7 +129,7 @@ def _slices(found: Mapping[str, Any]) -> Markup | None:
     shown = slices["found"][:_MOST_SLICES]
     rows = [
         [html_element("b", one["kind"]), one["name"],
-         f"{_percent(one['error'])} ({_percent(one['low'])} to {_percent(one['high'])})",
+         f"{_percent(one['error'])} ({_interval(one)})",
          share_bar(one["low"], one["error"], one["high"]), _percent(one["expected"]),
          f"{one['labels']:,}", f"{one['items']:,}" if one["items"] else "–",
          html_element("code", one["query"])]
@@ -177,8 +180,7 @@ def _classes(found: Mapping[str, Any]) -> Markup:
     counts, indents = _tree_counts(found["status"])
     for name, count in counts.items():
         share = shares.get(name)
-        words = f"{_percent(share['value'])} ({_percent(share['low'])} to " + (
-            f"{_percent(share['high'])})") if share else "–"  # fmt: skip
+        words = f"{_percent(share['value'])} ({_interval(share)})" if share else "–"
         bar = share_bar(share["low"], share["value"], share["high"]) if share else None
         rows.append([indents.get(name, "") + name, f"{count:,}", words, bar])
     head = ["class", "labels", "share of the pool, 90 %", ""]
@@ -230,7 +232,7 @@ def _proposals(found: Mapping[str, Any]) -> Markup | None:
     rows = [
         [group["model"], group["name"] or "all", f"≥ {e['threshold']:.2f}", f"{e['items']:,}",
          f"{e['labelled']:,}", _percent(e["precision"]),
-         f"{_percent(e['low'])} to {_percent(e['high'])}"]
+         _interval(e)]
         for group in found["proposals"] for e in group["estimates"]
     ]  # fmt: skip
     head = ["model", "class", "score", "boxes", "labels", "precision", "95 %"]

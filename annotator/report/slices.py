@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from annotator.errors import AnnotatorError
 from annotator.images import ImageFolder
 from annotator.images.measures import measure_items, measures_file
-from annotator.items.refs import format_share, make_printable, plural
+from annotator.items.refs import format_interval, format_percent, make_printable, plural
 from annotator.learn.error_estimate import LEAST_N_EFF, ErrorEstimate
 from annotator.learn.ranking import estimate_alone, sample_pool
 from annotator.learn.slices import PoolSample, SliceError, expect_errors
@@ -201,9 +201,9 @@ def describe_worst(found: Mapping[str, Any]) -> str:
 
 def describe_slice(one: Mapping[str, Any]) -> str:
     """Return the estimate of a slice, as `Slice.as_dict` gives it, as text."""
-    span = f"{format_share(one['low'], 1)} to {format_share(one['high'], 1)}"
+    span = format_interval(one["low"], one["high"])
     return (
-        f"{format_share(one['error'], 1)} ({span}), {format_share(one['expected'], 1)} expected, "
+        f"{format_percent(one['error'])} ({span}), {format_percent(one['expected'])} expected, "
         f"{plural(one['labels'], 'label')}"
     )
 

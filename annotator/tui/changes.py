@@ -1,4 +1,4 @@
-"""What others change in the project, taken into the running screen: items, classes, their keys."""
+"""Changes that others make, taken into the running screen: items, classes and their keys."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def missing_words(project: ProjectFolder, change: ItemChange) -> str:
     again = f"q, then annotator run {shell_quoted(project.folder)}"
     if change.gone:
         return (
-            f"refs.csv lists {plural(change.gone, 'item')} no more. This session goes on with "
+            f"refs.csv lists {plural(change.gone, 'item')} no more. This session keeps "
             f"them, and all labels stay. To follow the file: {again}"
         )
     if change.moved:
         return (
-            "refs.csv has another order. This session goes on with the order before, and no label "
-            f"is touched. To follow the file: {again}"
+            "refs.csv has another order. This session keeps the order before, and no label is "
+            f"touched. To follow the file: {again}"
         )
     return ""
 

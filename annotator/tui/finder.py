@@ -22,7 +22,7 @@ class ItemFinder:
     def __init__(self, project: ProjectFolder, refs: Sequence[str] | None = None) -> None:
         self._project, self._refs = project, refs
         self.refs_watch = RefsWatch(project) if refs is None else None
-        """What notices items that come after the listing; None if only `refs` are asked."""
+        """The watch for items that come after the listing; None if only `refs` are asked."""
         self._found: SimpleQueue[FoundItems] = SimpleQueue()
         threading.Thread(target=self._run, name="list", daemon=True).start()
 

@@ -24,21 +24,21 @@ class ItemsListed(Message):
 
 @dataclass
 class ItemsChanged(Message):
-    """What others changed in refs.csv, or why it cannot be read."""
+    """A change of refs.csv by others, or the error of a file that cannot be read."""
 
     change: ItemChange | AnnotatorError
 
 
 @dataclass
 class SettingsChanged(Message):
-    """What others changed in annotator.toml, or why it cannot be read."""
+    """A change of annotator.toml by others, or the error of a file that cannot be read."""
 
     change: SettingsChange | AnnotatorError
 
 
 @dataclass
 class FolderUnwatched(Message):
-    """Why new images are noticed no more."""
+    """The end of the watch of the images folder."""
 
     reason: str
 

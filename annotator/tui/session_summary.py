@@ -6,7 +6,7 @@ import shlex
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from annotator.items.refs import make_printable
+from annotator.items.refs import format_interval, format_percent, make_printable
 from annotator.learn.error_estimate import ErrorEstimate
 from annotator.project.label_sets import NO_CLASS
 from annotator.session.session import LabelSession
@@ -71,8 +71,8 @@ class SessionSummary:
             lines.append("labels:  " + ", ".join(counts))
         if self.estimate is not None:
             found = self.estimate
-            interval = f"{found.low:.1%} to {found.high:.1%}"
-            lines.append(f"pool:    error {found.error:.1%} ({interval}), estimated")
+            interval = format_interval(found.low, found.high)
+            lines.append(f"pool:    error {format_percent(found.error)} ({interval}), estimated")
         if self.unheard:
             events = "1 event was" if self.unheard == 1 else f"{self.unheard:,} events were"
             lines.append(f"on_label, on_finish: {events} not handled")

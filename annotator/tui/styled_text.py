@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.cells import cell_len, chop_cells, set_cell_size
 
-from annotator.items.refs import format_share, make_printable
+from annotator.items.refs import make_printable
 
 Span = tuple[str, str]
 """A piece of text, and its role from `ROLES`."""
@@ -103,8 +103,3 @@ def format_chance(share: float) -> str:
     if share < 0.005:
         return "<1 %"
     return ">99 %" if share > 0.995 else f"{100 * share:.0f} %"
-
-
-def format_percent(share: float) -> str:
-    """Return `4.2 %` or `38 %`."""
-    return format_share(share, 1 if 0 < share < 0.0995 else 0, " %")

@@ -152,7 +152,7 @@ class ProjectWatcher:
         _thread("watch", self._run)
 
     def resume(self) -> None:
-        """Go on looking: the last change is taken."""
+        """Continue to look: the last change is taken."""
         self._taken.set()
 
     def _run(self) -> None:

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.errors import RefError
-from annotator.items.refs import Box, Item, format_share, make_printable, shell_quoted
+from annotator.items.refs import (
+    Box,
+    Item,
+    format_done,
+    format_interval,
+    format_percent,
+    format_share,
+    make_printable,
+    shell_quoted,
+)
 
 paths = st.text(min_size=1, max_size=40) | st.sampled_from(
     ["a b.jpg", "a#b", "a#", "##", "a#xywh=1,2,3,4", "a#xywh=1,2,3,4#", "100%.png", "#xywh=1,2,3"]
@@ -90,3 +99,17 @@ def test_a_share_is_all_or_nothing_only_if_it_is(
     part: int, whole: int, digits: int, text: str
 ) -> None:
     assert format_share(part / whole, digits) == text
+
+
+def test_small_shares_have_a_digit_after_the_point() -> None:
+    assert [format_percent(share) for share in (0, 0.0004, 0.042, 0.384, 0.9996, 1)] == [
+        "0 %", "<0.1 %", "4.2 %", "38 %", "99 %", "100 %",
+    ]  # fmt: skip
+    assert format_interval(0.021, 0.079) == "2.1 – 7.9 %"
+    assert format_interval(0.001, 0.27) == "<1 – 27 %"
+
+
+def test_all_is_done_only_if_it_is() -> None:
+    assert [format_done(*pair) for pair in ((23, 24), (24, 24), (49_999, 50_000), (0, 0))] == [
+        "95.8 %", "100.0 %", "99.9 %", "0.0 %",
+    ]  # fmt: skip

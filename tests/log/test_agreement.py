@@ -169,7 +169,7 @@ def test_status_says_who_agrees_with_whom(tmp_path: Path) -> None:
     found = project_status(project)
     (pair,) = found["agreement"]["pairs"]
     assert (pair["one"], pair["other"], pair["items"], pair["kappa"]) == ("ana", "bo", 8, 0.5)
-    assert "ana and bo: 75% of 8 labels equal, Cohen's kappa 0.50" in format_status(found)
+    assert "ana and bo: 75 % of 8 labels equal, Cohen's kappa 0.50" in format_status(found)
 
 
 def test_a_label_within_another_one_agrees_with_it() -> None:

@@ -1,4 +1,4 @@
-"""What others change in a project is noticed, whole and once."""
+"""Changes that others make in a project are noticed, whole and once."""
 
 from __future__ import annotations
 

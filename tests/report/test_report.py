@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ from annotator.curate.review_queues import find_cases
 from annotator.formats import new_project
 from annotator.images.near_duplicates import Fingerprints
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import format_share
+from annotator.items.refs import format_percent
 from annotator.log.entries import replay
 from annotator.log.store import SqliteStore
 from annotator.project.project import ProjectFolder
@@ -28,6 +29,8 @@ from annotator.report.elements import Markup, Thumbnails
 from annotator.report.figures import collect_figures
 from annotator.report.page import render_page
 from annotator.report.status import format_status, project_status
+from annotator.tui.label.error_panel import error_lines, pool_error_state
+from annotator.tui.label.progress_panel import progress_lines
 
 ITEMS = 80
 EVIL = "<script>alert(1)</script>.png".replace("/", "_")
@@ -79,8 +82,22 @@ def test_status_has_the_estimate_of_the_report(project: Path) -> None:
     assert found == report["status"]
     assert found["estimate"] == report["estimate"] is not None
     words = format_status(found)
-    error = format_share(found["estimate"]["error"], 1)
+    error = format_percent(found["estimate"]["error"])
     assert f"estimated error of the model on the pool: {error} (90 % interval " in words
+
+
+def test_status_has_the_percentages_of_the_screen(project: Path) -> None:
+    opened = ProjectFolder.open(project)
+    found = project_status(opened)
+    with annotator.open(project).session("ann") as session:
+        session.learn()
+        state = pool_error_state(session, None)
+        panel = [*error_lines(state, 60), *progress_lines(session.progress, None, 60)]
+    screen = "\n".join("".join(text for text, _ in line) for line in panel)
+    numbers = re.findall(r"[<>]?[\d.]+(?: – [\d.]+)? %|n_eff \d+", screen.replace("90 %:", ""))
+    assert len(numbers) == 4, screen
+    words = format_status(found)
+    assert [number for number in numbers if number not in words] == [], (screen, words)
 
 
 def test_status_runs_no_classifier_of_a_project(project: Path, tmp_path: Path) -> None:

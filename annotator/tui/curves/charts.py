@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.items.refs import make_printable, plural
+from annotator.items.refs import format_interval, format_percent, make_printable, plural
 from annotator.log.prequential import WINDOW, cumulative_mean, windowed_mean
 from annotator.project.label_sets import split_label
 from annotator.session.session import LabelSession
@@ -16,10 +16,9 @@ from annotator.tui.keymaps import Keymap
 from annotator.tui.label.error_panel import (
     PoolErrorState,
     error_chart,
-    format_interval,
     format_outlook,
 )
-from annotator.tui.styled_text import clip_end, format_percent
+from annotator.tui.styled_text import clip_end
 
 MOST_CLASSES = 8
 FIRST = 4

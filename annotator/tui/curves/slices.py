@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
-from annotator.items.refs import make_printable, plural
+from annotator.items.refs import format_interval, format_percent, make_printable, plural
 from annotator.report.slices import RULE, Slice, SliceTable, describe_worst, find_slices
 from annotator.session.predict import prepare_fit
 from annotator.tui.host import ScreenHost
-from annotator.tui.styled_text import Line, clip_end, format_percent, wrap_text
+from annotator.tui.styled_text import Line, clip_end, wrap_text
 
 NO_SLICES = "Slices appear with the estimate of the error, once some have enough labels."
 _BAR = 20
@@ -60,7 +60,7 @@ def slice_lines(table: SliceTable | None, cells: int, height: int) -> list[Line]
 def _row(one: Slice, name: int, cells: int) -> Line:
     e = one.found.estimate
     title = clip_end(make_printable(one.query), name)
-    span = f"{format_percent(e.low)} to {format_percent(e.high)}"
+    span = format_interval(e.low, e.high)
     line: Line = [
         (f" {title:{name}}", "strong"),
         (f"  {format_percent(e.error):>5}", "text"),

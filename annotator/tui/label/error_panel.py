@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from annotator.items.refs import plural
+from annotator.items.refs import format_interval, format_percent, format_share, plural
 from annotator.learn.error_estimate import LEAST_N_EFF, ErrorEstimate, Interval
 from annotator.learn.ranking import Ranking
 from annotator.learn.stopping import (
@@ -27,7 +27,6 @@ from annotator.tui.key_repeat import format_duration
 from annotator.tui.styled_text import (
     Line,
     clip_end,
-    format_percent,
     justify_line,
     line_width,
     wrap_text,
@@ -156,12 +155,6 @@ def error_lines(state: PoolErrorState, cells: int) -> list[Line]:
             justify_line(each, [(ends, "text")], cells)]  # fmt: skip
 
 
-def format_interval(low: float, high: float) -> str:
-    """Return `2.1 – 7.9 %` or `11 – 27 %`: a digit after the point only if both ends are small."""
-    digits = 1 if high < 0.0995 else 0
-    return f"{100 * low:.{digits}f} – {100 * high:.{digits}f} %"
-
-
 def history_lines(state: PoolErrorState, cells: int, rows: int) -> list[Line]:
     """Return the estimates over the labels as a curve in its band, with a scale."""
     if len(state.points) < 2:
@@ -257,7 +250,9 @@ def share_lines(state: PoolErrorState, cells: int, most: int) -> list[Line]:
         pairs = [min(pairs, key=lambda pair: pair[1].value)]
     lines: list[Line] = [[(" estimated share of pool", "title")]]
     for name, share in pairs[: most - 1]:
-        number = f"{100 * share.value:.1f} % ± {50 * (share.high - share.low):.1f} "
+        digits = 1 if share.value < 0.0995 else 0
+        half = format_share((share.high - share.low) / 2, digits, "")
+        number = f"{format_percent(share.value)} ± {half} "
         lines.append(
             justify_line(
                 [(f" {clip_end(name, cells - len(number) - 2)}", "text")], [(number, "text")], cells

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.items.refs import format_share
+from annotator.items.refs import format_done, format_share
 from annotator.log.prequential import WINDOW, PrequentialScores, windowed_mean
 from annotator.session.progress import Progress
 from annotator.tui.key_repeat import format_duration
@@ -154,8 +154,7 @@ def progress_lines(progress: Progress, per_minute: float | None, cells: int) -> 
     share = done / progress.items if progress.items else 0.0
     of = f" of {progress.items:,}" if progress.items else " labelled"  # until the pool is listed
     counts: Line = [(f" {done if progress.items else progress.labelled:,}", "strong"), (of, "dim")]
-    # Rounded down: 100 % means that every item is answered.
-    number: Line = [(f"{int(1000 * share) / 10:.1f} % ", "dim")]
+    number: Line = [(f"{format_done(done, progress.items)} ", "dim")]
     lines = [
         justify_line(counts, number, cells),
         [(" ", "text"), *draw_bar(share, cells - 2), (" ", "text")],
