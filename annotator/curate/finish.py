@@ -36,7 +36,7 @@ from annotator.learn.model import out_of_sample_proba
 from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.log.store import Store
 from annotator.project.project import ProjectFolder
-from annotator.session.predict import FittedProject, fit, predict_rows, unlabelled_rows
+from annotator.session.predict import FittedProject, fit, predict_pieces, unlabelled_rows
 
 _WRITTEN_AT_ONCE = 5000
 
@@ -222,7 +222,7 @@ def _pool_opinion(
     """Return how sure the model is of each unlabelled item, and its labels."""
     wanted = unlabelled_rows(fitted.refs, state)
     sure = fitted.model.targets.confidence
-    confidence = [sure(proba) for _, proba in predict_rows(fitted, wanted)]
+    confidence = [sure(proba) for _, proba in predict_pieces(fitted, wanted)]
     if not confidence:
         raise ProjectError("There is no unlabelled item with features for the model to label.")
     return np.concatenate(confidence), _drawn_labels(fitted)
@@ -276,7 +276,7 @@ def _reopen_audit(project: ProjectFolder, store: _EntrySource, attempt: AuditAtt
     found: dict[str, tuple[str, float]] = {}
     targets = fitted.model.targets
     expected, lost, rest = np.zeros(len(fitted.classes)), np.zeros(len(fitted.classes)), 0
-    for rows, proba in predict_rows(fitted, unlabelled_rows(fitted.refs, state)):
+    for rows, proba in predict_pieces(fitted, unlabelled_rows(fitted.refs, state)):
         rest += len(rows)
         expected += proba.sum(axis=0)
         confidence = targets.confidence(proba)

@@ -28,7 +28,7 @@ from annotator.items.table_columns import SIZES
 from annotator.learn.class_levels import ancestor_lines
 from annotator.learn.model import out_of_sample_proba
 from annotator.project.metadata import MetadataColumns
-from annotator.session.predict import FittedProject, predict_rows
+from annotator.session.predict import FittedProject, predict_pieces
 
 _BOX = re.compile(BOX_MARK.encode() + rb"[0-9.]+,[0-9.]+,([0-9.]+,[0-9.]+)$", re.MULTILINE)
 
@@ -170,7 +170,7 @@ def form_opinions(fitted: FittedProject, groups: Sequence[Sequence[int]]) -> Poo
             predicted[place, rows] = hot[:, group].any(axis=1)
             chance[place, rows] = np.minimum(proba[:, group].sum(axis=1), 1)
 
-    for rows, proba in predict_rows(fitted, np.ones(n, bool)):
+    for rows, proba in predict_pieces(fitted, np.ones(n, bool)):
         note(rows, proba)
     refs = [fitted.features.store.refs[row] for row in fitted.snapshot.rows.tolist()]
     own = out_of_sample_proba(fitted.model, fitted.labelled, fitted.snapshot.y)

@@ -85,13 +85,7 @@ def create_from_dataset(
         reading.count_unused(settings.names)
         _check_items(reading, spool, root, settings)
         spool.recount()
-        for line in describe_import(reading, spool.labels, len(spool), spool.boxes, spool.found):
-            say(line)
-        spool.raise_faults(f"{make_printable(str(reading.path))} cannot be opened as it is:")
-        for line in describe_left_out(reading.faults, reading.fault_count):
-            say(line)
-        if not len(spool):
-            raise RefError(f"{make_printable(str(reading.path))} holds no item.")
+        _describe_spool(reading, spool, say)
         now = time.time() if timestamp is None else timestamp
         _write_project(folder, spool, settings, format_.name, features, now)
     return NewProject(ProjectFolder(folder, settings))
@@ -108,6 +102,17 @@ def _guess_root(reading: ImportContext, refs: RefTable) -> Path:
     step = max(1, len(refs) // 200)
     sample = refs.take(range(0, len(refs), step))
     return guess_root((split_ref(ref)[0] for ref in sample), places)
+
+
+def _describe_spool(reading: ImportContext, spool: ImportSpool, say: Callable[[str], None]) -> None:
+    """Say what was found. Raises `RefError` for faults that are not left out, and for no item."""
+    for line in describe_import(reading, spool.labels, len(spool), spool.boxes, spool.found):
+        say(line)
+    spool.raise_faults(f"{make_printable(str(reading.path))} cannot be opened as it is:")
+    for line in describe_left_out(reading.faults, reading.fault_count):
+        say(line)
+    if not len(spool):
+        raise RefError(f"{make_printable(str(reading.path))} holds no item.")
 
 
 def _check_items(

@@ -16,7 +16,7 @@ from annotator.session.predict import (
     FittedProject,
     fit,
     iter_predictions,
-    predict_rows,
+    predict_pieces,
     unlabelled_rows,
 )
 
@@ -59,7 +59,7 @@ class PoolPredictions:
     ) -> tuple[str, ...]:
         """Predict sets of classes, and return all that were predicted."""
         codes: dict[str, int] = {}
-        for rows, proba in predict_rows(fitted, unlabelled_rows(refs, state)):
+        for rows, proba in predict_pieces(fitted, unlabelled_rows(refs, state)):
             labels = fitted.labels(proba)
             if level is not None:
                 labels = [level.name(label) or NO_CLASS for label in labels]

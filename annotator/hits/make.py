@@ -145,7 +145,7 @@ def _likely(project: ProjectFolder, state: LogState, recipe: HitRecipe) -> dict[
     fitted = predict.fit(project, state)
     found: dict[str, list[tuple[float, str]]] = {name: [] for name in recipe.classes}
     places = {name: fitted.classes.index(name) for name in found if name in fitted.classes}
-    for rows, proba in predict.predict_rows(fitted, predict.unlabelled_rows(fitted.refs, state)):
+    for rows, proba in predict.predict_pieces(fitted, predict.unlabelled_rows(fitted.refs, state)):
         taken = fitted.model.targets.one_hot(proba)
         for name, c in places.items():
             for place in np.flatnonzero(taken[:, c]).tolist():

@@ -111,11 +111,11 @@ def _require_classes(project: ProjectFolder, snapshot: Snapshot) -> None:
 
 def iter_predictions(fitted: FittedProject, mask: NDArray[np.bool_]) -> Iterator[Prediction]:
     """Predict the items of `mask` (n,) that have features, in order."""
-    for rows, proba in predict_rows(fitted, mask):
+    for rows, proba in predict_pieces(fitted, mask):
         yield from map(Prediction, map(fitted.refs.__getitem__, rows.tolist()), proba)
 
 
-def predict_rows(
+def predict_pieces(
     fitted: FittedProject, mask: NDArray[np.bool_]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
     """Yield the pool rows of `mask` (n,) that have features, and their predictions, in pieces."""
@@ -146,7 +146,7 @@ def predictions_csv(project: ProjectFolder, state: LogState) -> Iterator[bytes]:
     names = list(fitted.classes)
     yield _csv_line(["ref", "label", "probability", "model", *(f"p({name})" for name in names)])
     count = 0
-    for rows, proba in predict_rows(fitted, unlabelled_rows(fitted.refs, state)):
+    for rows, proba in predict_pieces(fitted, unlabelled_rows(fitted.refs, state)):
         targets, labels = fitted.model.targets, fitted.labels(proba)
         sure = targets.confidence(proba)
         if fitted.snapshot.parents:

@@ -428,7 +428,7 @@ class LabelSession:
     def restrict(self, within: NDArray[np.bool_] | None, title: str = "") -> None:
         """Ask only the pool rows of `within` (N,) from now on, None for all; `title` names them.
 
-        Their labels teach the model, but are no draws from the pool: the estimate rests on others.
+        Their labels teach the model, but do not enter the estimate: it needs draws from the pool.
         """
         self.within = title if within is not None else ""
         self.learner.restricted += 1
