@@ -117,6 +117,8 @@ class SliceSource:
         quantiles = np.quantile(known, np.arange(1, _PARTS) / _PARTS)
         edges = sorted({float(f"{edge:.3g}") for edge in quantiles})
         edges = [edge for edge in edges if known.min() < edge <= known.max()]
+        if not edges:  # all are the same
+            return SliceGroup(kind, np.full(len(values), -1), (), ())
         codes = np.where(np.isfinite(values), np.searchsorted(edges, values, side="right"), -1)
         bounds = list(zip([None, *edges], [*edges, None], strict=True))
         names = [

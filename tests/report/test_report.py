@@ -21,15 +21,18 @@ from annotator.formats import new_project
 from annotator.images.near_duplicates import Fingerprints
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import format_percent
+from annotator.learn.error_estimate import ErrorEstimate
 from annotator.log.entries import replay
 from annotator.log.store import SqliteStore
+from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from annotator.report.elements import Markup, Thumbnails
 from annotator.report.figures import collect_figures
 from annotator.report.page import render_page
 from annotator.report.status import format_status, project_status
-from annotator.tui.label.error_panel import error_lines, pool_error_state
+from annotator.session.open import open_session
+from annotator.tui.label.error_panel import PoolErrorState, error_lines
 from annotator.tui.label.progress_panel import progress_lines
 
 ITEMS = 80
@@ -78,7 +81,8 @@ def _figures(project: Path) -> dict[str, Any]:
 
 def test_status_has_the_estimate_of_the_report(project: Path) -> None:
     opened = ProjectFolder.open(project)
-    found, report = project_status(opened), collect_figures(opened, now=0)
+    report = collect_figures(opened, now=0)  # first: it measures the brightness for the slices
+    found = project_status(opened)
     assert found == report["status"]
     assert found["estimate"] == report["estimate"] is not None
     words = format_status(found)
@@ -89,10 +93,10 @@ def test_status_has_the_estimate_of_the_report(project: Path) -> None:
 def test_status_has_the_percentages_of_the_screen(project: Path) -> None:
     opened = ProjectFolder.open(project)
     found = project_status(opened)
-    with annotator.open(project).session("ann") as session:
-        session.learn()
-        state = pool_error_state(session, None)
-        panel = [*error_lines(state, 60), *progress_lines(session.progress, None, 60)]
+    with open_session(opened, "ann", on_hook_failure=print) as live:
+        live.session.extend(load_refs(opened))
+        state = PoolErrorState(estimate=ErrorEstimate(**found["estimate"]))
+        panel = [*error_lines(state, 60), *progress_lines(live.session.progress, None, 60)]
     screen = "\n".join("".join(text for text, _ in line) for line in panel)
     numbers = re.findall(r"[<>]?[\d.]+(?: – [\d.]+)? %|n_eff \d+", screen.replace("90 %:", ""))
     assert len(numbers) == 4, screen
@@ -201,7 +205,7 @@ def test_a_page_can_be_made_from_the_first_answer_on(project: Path) -> None:
         found = _figures(project)
         document = html.document_fromstring(render_page(found, _no_picture).decode())
         text = document.text_content()
-        assert f"of {ITEMS} labelled" in text
+        assert f"of {ITEMS} answered" in text
         assert ("No annotator has labelled here yet" in text) == (number == 0)
         json.dumps(found, allow_nan=False)
         with opened.session("ann", clock=lambda: 2e9, learn=False) as session:
