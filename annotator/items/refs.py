@@ -167,6 +167,15 @@ def format_done(done: int, of: int) -> str:
     return format_share(done / of if of else 0.0, 1, " %")
 
 
+def format_duration(seconds: float) -> str:
+    """Return `45 s`, `12 min` or `3.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
 def _digits(share: float) -> int:
     return 1 if share < 0.0995 else 0
 

@@ -87,6 +87,7 @@ def plan_audit(
     max_error: float,
     level: float = 0.95,
     attempt: int = 1,
+    most_thresholds: int = MAX_THRESHOLDS,
 ) -> AuditPlan | None:
     """Find the threshold that spares most labels; None if no threshold makes an audit worthwhile.
 
@@ -97,7 +98,7 @@ def plan_audit(
     alpha = spent_alpha(1 - level, attempt)
     parts = [
         (round(float((confidence >= threshold).mean()) * rest), float(threshold))
-        for threshold in _thresholds(confidence)
+        for threshold in _thresholds(confidence, most_thresholds)
     ]
     expected = [_expected_error(confidence, drawn, rest, threshold) for _, threshold in parts]
     for length in (_careful_audit, _expected_audit):
@@ -172,8 +173,10 @@ def explain_shortfall(
     )
 
 
-def _thresholds(confidence: NDArray[np.floating]) -> NDArray[np.floating]:
-    return np.unique(np.quantile(confidence, np.linspace(0, 0.995, MAX_THRESHOLDS)))
+def _thresholds(
+    confidence: NDArray[np.floating], most: int = MAX_THRESHOLDS
+) -> NDArray[np.floating]:
+    return np.unique(np.quantile(confidence, np.linspace(0, 0.995, most)))
 
 
 def spent_alpha(alpha: float, attempt: int) -> float:

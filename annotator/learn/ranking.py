@@ -39,6 +39,7 @@ from annotator.learn.pool_scan import (
     uniform_proba,
 )
 from annotator.learn.registry import DEFAULT_STRATEGY, STRATEGIES
+from annotator.learn.remaining_work import RemainingWork, measure_work
 from annotator.learn.rows import Rows, UnitRows, one_thread
 from annotator.learn.slices import AuditedSample, PoolSample
 from annotator.learn.stopping import (
@@ -83,6 +84,8 @@ class Ranking:
     """A rare class that `find` might search for; None while it searches."""
     past: ModelHistory
     """The history of the estimate and of the models' agreement (see stopping.py)."""
+    work: RemainingWork | None
+    """What is left to do, as of the last 10th label; None without an estimate that is shown."""
     seconds: float
     warm: ReusableState | None = field(default=None, repr=False)
 
@@ -101,7 +104,7 @@ def learn(snapshot: Snapshot, seed: int) -> Ranking:
         warm = snapshot.previous.warm if snapshot.previous else None
         model = _fit(snapshot, unit, warm.estimator if warm else None)
         step = _Step(snapshot, unit, model, _reusable_cache(snapshot), seed, rng)
-        picks, estimate, precision = step.run()
+        picks, estimate, precision, work = step.run()
         past = step.past(estimate)
     rare = None if snapshot.find else step.rare(estimate)
     return Ranking(
@@ -113,18 +116,25 @@ def learn(snapshot: Snapshot, seed: int) -> Ranking:
         precision=precision,
         suggestion=None if rare is None else snapshot.classes[rare],
         past=past,
+        work=work,
         seconds=time.perf_counter() - begun,
         warm=ReusableState(unit, model.estimator if model else None, step.cache),
     )
 
 
-def estimate_alone(snapshot: Snapshot, model: FittedModel, seed: int) -> ErrorEstimate | None:
-    """Return the estimate of `learn`, given its model, without its history of many fits."""
+def estimate_alone(
+    snapshot: Snapshot, model: FittedModel, seed: int
+) -> tuple[ErrorEstimate | None, RemainingWork | None]:
+    """Return the estimate of `learn` and the work that is left, without a history of many fits."""
     with one_thread():
         rng = np.random.default_rng(seed)
         step = _Step(snapshot, UnitRows(snapshot.features), model, {}, seed, rng)
         scan = step.scan()
-        return None if scan is None else step.estimate(scan)[0]
+        if scan is None:
+            return None, None
+        drawn = step.drawn()
+        estimate, _ = step.estimate(scan, drawn)
+        return estimate, step.work(scan, drawn, estimate)
 
 
 def sample_pool(snapshot: Snapshot, model: FittedModel, seed: int) -> PoolSample | None:
@@ -191,7 +201,9 @@ class _Step:
     seed: int
     rng: np.random.Generator
 
-    def run(self) -> tuple[list[Pick], ErrorEstimate | None, Interval | None]:
+    def run(
+        self,
+    ) -> tuple[list[Pick], ErrorEstimate | None, Interval | None, RemainingWork | None]:
         """Pick among rows with features; if none is left, pick others at random."""
         s, scan = self.snapshot, self.scan()
         if scan is None:
@@ -200,11 +212,33 @@ class _Step:
                 sample_uniform(self.pool(Scan(s.rows[:0], uniform_proba(0, 1), 0, rest)), s.want),
                 None,
                 None,
+                None,
             )
-        estimate, precision = self.estimate(scan)
+        drawn = self.drawn()
+        estimate, precision = self.estimate(scan, drawn)
+        work = self.work(scan, drawn, estimate)
         inside = self.inside(scan)
         picks = STRATEGIES[s.strategy](self.pool(inside), s.want) if len(inside.rows) else []
-        return picks, estimate, precision
+        return picks, estimate, precision, work
+
+    def drawn(self) -> DrawnLabels | None:
+        """Return the labels with their draws; None before a model."""
+        model = self.model
+        return None if model is None else _make_drawn_labels(self.snapshot, self.unit, model)
+
+    def work(
+        self, scan: Scan, drawn: DrawnLabels | None, estimate: ErrorEstimate | None
+    ) -> RemainingWork | None:
+        """Measure what is left to do at every 10th label; in between it is the last measure."""
+        if drawn is None or estimate is None or not estimate.shown:
+            return None
+        s = self.snapshot
+        key = len(drawn.y) // COMPARISON_STEP, s.classes, s.target_error
+        if self.cache.get("work", ())[:1] != (key,):
+            rest = Unlabelled(scan.proba[: scan.sampled], scan.open.size)
+            self.cache["work"] = key, measure_work(drawn, rest, len(s.closed), s.target_error)
+        work: RemainingWork = self.cache["work"][1]
+        return work
 
     def inside(self, scan: Scan) -> Scan:
         """Return a scan of the rows that may be picked, if they are a part of the open rows.
@@ -277,11 +311,12 @@ class _Step:
             labels=len(s.y),
         )
 
-    def estimate(self, scan: Scan) -> tuple[ErrorEstimate | None, Interval | None]:
+    def estimate(
+        self, scan: Scan, drawn: DrawnLabels | None
+    ) -> tuple[ErrorEstimate | None, Interval | None]:
         """Estimate the error on the whole pool and the precision for the class searched for."""
-        if self.model is None:
+        if drawn is None:
             return None, None
-        drawn = _make_drawn_labels(self.snapshot, self.unit, self.model)
         rest = Unlabelled(scan.proba[: scan.sampled], scan.open.size)
         accepted = self.snapshot.accepted
         estimate = (
@@ -416,8 +451,11 @@ class Snapshot:
     """The place of the parent of each class, -1 at the top; empty for classes without parents."""
     outside: NDArray[np.bool_] | None = None
     """(N,) True for open rows not to pick; None if any open row may be picked."""
+    target_error: float | None = None
+    """The share of wrong labels to reach, by which the work that is left is measured."""
     previous: Ranking | None = None
-    """The last ranking: it saves time, and changes nothing beyond rounding."""
+    """The last ranking: it saves time, and changes nothing beyond rounding. Only the work that is
+    left may be that of up to nine labels ago."""
 
     @property
     def has_tags(self) -> bool:

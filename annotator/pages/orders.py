@@ -11,6 +11,7 @@ from annotator.learn.class_levels import TreeClasses
 from annotator.learn.diverse import spherical_kmeans
 from annotator.learn.model import FittedModel
 from annotator.learn.nearest import CosineIndex
+from annotator.learn.remaining_work import MODEL_ERROR_SHARE, within_allowance
 from annotator.learn.rows import normalize_rows
 from annotator.learn.strategies import Pick
 from annotator.learn.targets import ONE_CLASS, Targets
@@ -23,9 +24,6 @@ MOST_CLUSTERED = 4_000
 """The most open rows that are clustered at once."""
 
 Rows = NDArray[np.int64]
-MODEL_ERROR_SHARE = 0.3
-"""The share of the allowed error that the model itself may make. The rest is left for annotators'
-mistakes and for a model that is too sure of itself."""
 AIMED_DOUBT = 0.3
 """The doubt of the items that come first among those that need a look. Surer ones teach little;
 about half of the less sure ones are exceptions, which a later model predicts better."""
@@ -165,14 +163,6 @@ def choose_rows(
     if doubtful or class_index is None:
         return class_index, rank_uncertain(proba, class_index, targets)[:n]
     return class_index, rank_likely(proba, class_index, targets)[:n]
-
-
-def within_allowance(doubt: NDArray[np.float64], allowed: float) -> NDArray[np.bool_]:
-    """Return a mask (m,) of the rows that need no look: the surest, with doubts up to `allowed`."""
-    order = np.argsort(doubt, kind="stable")
-    found = np.zeros(len(doubt), bool)
-    found[order[np.cumsum(doubt[order]) <= allowed]] = True
-    return found
 
 
 def rows_needing_review(

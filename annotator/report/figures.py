@@ -27,7 +27,7 @@ from annotator.project.label_sets import name_decisions, set_probability
 from annotator.project.project import ProjectFolder
 from annotator.proposals import has_proposals
 from annotator.proposals.precision import measure_precision
-from annotator.report.estimate import estimate_as_dict, with_open_rows
+from annotator.report.estimate import estimate_as_dict, minutes_left, with_open_rows
 from annotator.report.slices import estimate_query, find_slices, measure_sample
 from annotator.report.status import project_status
 from annotator.session.predict import FittedProject, fit, iter_predictions, unlabelled_rows
@@ -98,6 +98,8 @@ def collect_figures(
         "missing": missing if counts["items"] else [],
     }
     counts["estimate"], counts["slices"] = found["estimate"], found["slices"]
+    if work := found.pop("work"):
+        counts["minutes_left"] = minutes_left(work, counts["remaining"], whole)
     return found | {"next": _next_commands(project, found)}
 
 
@@ -169,8 +171,8 @@ def _model_figures(
 ) -> dict[str, Any]:
     """Return the figures that need a model: estimate, shares, confusion, doubtful items."""
     empty: dict[str, Any] = {
-        "estimate": None, "slices": None, "history": [], "shares": {}, "forecast": None,
-        "advice": None, "out_of_reach": False,
+        "estimate": None, "slices": None, "work": None, "history": [], "shares": {},
+        "forecast": None, "advice": None, "out_of_reach": False,
         "confusion": None, "doubtful": [], "suspicious": [], "doubted": 0,
     }  # fmt: skip
     try:
@@ -202,6 +204,7 @@ def _estimated(ranking: Ranking, target: float | None, items: int) -> dict[str, 
     forecast = forecast_labels(past.points, target) if target is not None else None
     return {
         "estimate": estimate_as_dict(estimate),
+        "work": ranking.work,
         "history": [asdict(point) for point in past.points],
         "shares": {name: asdict(share)
                    for name, share in zip(ranking.classes, estimate.shares, strict=False)},

@@ -18,6 +18,7 @@ from annotator.report.elements import (
     line_chart,
     share_bar,
 )
+from annotator.report.estimate import time_lines
 from annotator.report.slices import RULE, describe_worst
 
 Thumbnail = Callable[[str], Markup]
@@ -119,7 +120,8 @@ def _estimate(found: Mapping[str, Any]) -> Markup:
         return _section("Error", _note(words + _imported(found)))
     advice = html_element("p", found["advice"]["reason"]) if found["advice"] else None
     chart = line_chart("Error over labels", "labels", curves, percent=True)
-    return _section("Error", chart, advice)
+    left = [_note(line) for line in time_lines(found["status"]["minutes_left"])]
+    return _section("Error", chart, advice, *left)
 
 
 def _slices(found: Mapping[str, Any]) -> Markup | None:

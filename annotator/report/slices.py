@@ -86,20 +86,20 @@ class SliceTable:
 
 
 def estimate_project(project: ProjectFolder, state: LogState) -> dict[str, Any]:
-    """Return `estimate`, that of the pool, and `slices`; each None without enough to say.
+    """Return `estimate`, that of the pool, `slices` and `work`; each None without enough to say.
 
     A classifier of the user's own is not run: reading the figures of a project runs no code of it.
     """
-    nothing = {"estimate": None, "slices": None}
+    nothing = {"estimate": None, "slices": None, "work": None}
     if ":" in project.settings.estimator or not project.has_features:
         return nothing
     try:
         fitted = fit(project, state)
-        found = estimate_alone(with_open_rows(fitted), fitted.model, project.settings.seed)
+        found, work = estimate_alone(with_open_rows(fitted), fitted.model, project.settings.seed)
         slices = find_slices(fitted, project, found)
     except AnnotatorError:
         return nothing  # too few classes, or features that `doctor` has words for
-    return {"estimate": estimate_as_dict(found), "slices": slices.as_dict()}
+    return {"estimate": estimate_as_dict(found), "slices": slices.as_dict(), "work": work}
 
 
 def find_slices(

@@ -24,6 +24,7 @@ from annotator.project.item_pool import load_refs
 from annotator.project.label_sets import NO_CLASS, count_classes
 from annotator.project.project import ProjectFolder
 from annotator.proposals.precision import describe_precision, measure_precision
+from annotator.report.estimate import minutes_left, time_lines
 from annotator.report.hierarchy import hierarchy_figures, hierarchy_lines
 from annotator.report.slices import estimate_project, format_slices
 
@@ -50,6 +51,9 @@ def project_status(
     refs = load_refs(project) if only is None else RefTable(only)
     # Items may have been removed from refs.csv after they were answered.
     answered = int((refs.rows(list(state.standing)) >= 0).sum())
+    found: dict[str, Any] = {"estimate": None, "slices": None, "work": None}
+    if estimate:
+        found = estimate_project(project, state)
     return {
         "project": str(project.folder),
         "items": len(refs),
@@ -62,7 +66,8 @@ def project_status(
         "hierarchy": hierarchy_figures(state, project.settings.tree, alone),
         "annotators": dict(Counter(entry.annotator for entry in labels)),
         "seconds_per_label": label_seconds(state),
-        **(estimate_project(project, state) if estimate else {"estimate": None, "slices": None}),
+        "minutes_left": minutes_left(found.pop("work"), len(refs) - answered, state),
+        **found,
         "model": max(models, key=lambda entry: entry.seq).model if models else None,
         "features": _features(project),
         "strategy": project.settings.strategy,
@@ -110,6 +115,7 @@ def format_status(found: dict[str, Any]) -> str:
                 f"  that is of whole sets of classes; class by class: "
                 f"{format_percent(each['value'])} ({ends})"
             )
+    lines += time_lines(found["minutes_left"])
     lines += format_slices(found["slices"])
     if features is None:
         lines.append("no features yet; `annotator features` or `annotator run` computes them")

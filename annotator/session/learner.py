@@ -73,6 +73,8 @@ class Learner:
         self.features: PoolFeatures | None = None
         self.restricted = 0
         """The number of times that the rows to ask have been restricted, or freed."""
+        self.target_error: float | None = None
+        """The share of wrong labels to reach."""
         self._learnt: object = None
         self._fitted: StrategyChoice | None = None
         self.tree = tree or ClassTree(dict.fromkeys(classes))
@@ -170,6 +172,7 @@ class Learner:
                 known,
                 tree,
                 multi=self._multi,
+                target_error=self.target_error,
             ),  # fmt: skip
             closed=self.features.closed(queue.closed(everywhere=True)),
             outside=self.features.closed(~queue.inside()) if queue.within is not None else None,
@@ -205,6 +208,7 @@ def make_snapshot(
     tree: ClassTree | None = None,
     *,
     multi: bool = False,
+    target_error: float | None = None,
 ) -> Snapshot:
     """Make the input of `learn` from the labels of people; it asks for no rows.
 
@@ -236,6 +240,7 @@ def make_snapshot(
         missed=labels.missed[usable],
         tags_missed=labels.tags_missed[usable] if multi else None,
         parents=() if tree.is_flat or multi else tree.parent_rows,
+        target_error=target_error,
     )
 
 

@@ -98,6 +98,7 @@ def open_session(
     except BaseException:
         store.close()
         raise
+    session.learner.target_error = settings.target_error
     return OpenedSession(session, store, hooks)
 
 

@@ -76,7 +76,7 @@ def prepare_fit(
     classes = settings.names
     snapshot = make_snapshot(
         features, state, classes, strategy, refs.rows, tree=settings.tree,
-        multi=settings.multi_label,
+        multi=settings.multi_label, target_error=settings.target_error,
     )  # fmt: skip
 
     def fit_now() -> FittedProject:

@@ -17,29 +17,18 @@ from numpy.typing import NDArray
 
 from annotator.items.ref_table import RefTable
 from annotator.learn.model import FittedModel, out_of_sample_proba
-from annotator.pages import BrowseSource, PageOrder, PageRequest, SelectionMode
-from annotator.pages.key_delay import KeyDelay, RapidStream, StreamVerdict
-from annotator.pages.orders import (
+from annotator.learn.remaining_work import (
     MODEL_ERROR_SHARE,
-    STREAM_MOST_DOUBT,
-    predict_rows,
+    PAGE_SECONDS,
+    SINGLE_SECONDS,
     within_allowance,
 )
+from annotator.pages import BrowseSource, PageOrder, PageRequest, SelectionMode
+from annotator.pages.key_delay import KeyDelay, RapidStream, StreamVerdict
+from annotator.pages.orders import STREAM_MOST_DOUBT, predict_rows
 from annotator.session.open import open_in_memory
 from annotator.simulate.rapid_human import RapidHuman
 
-SINGLE_SECONDS = 3.6
-"""Seconds to choose one of several classes for one image.
-
-The median of 2,490 decisions of ten people among ten classes was 3.59 s when the image was shown
-for 1 s (raw data of Lim et al., arXiv:2412.00260).
-"""
-PAGE_SECONDS = 1.1
-"""Seconds to answer yes or no for one image on a page of similar images.
-
-The authors of ImageNetV2 print a HIT in `inspect_hit.ipynb`: a median of 52 s for 48 images, by a
-handful of workers.
-"""
 SEED_SECONDS = 3.0
 """Seconds for one image in an earlier web tool, by that tool's README."""
 ANNOTATOR_SLIP_RATE = 0.02

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from annotator.errors import AnnotatorError, StoreError
 from annotator.features.store import FeatureStore
 from annotator.items.listing import SkippedFiles
-from annotator.items.refs import make_printable
+from annotator.items.refs import format_duration, make_printable
 from annotator.project.hooks import Hooks
 from annotator.project.project import ProjectFolder
 from annotator.session.session import LabelSession
@@ -18,7 +18,7 @@ from annotator.terminal.pacing import Pacer
 from annotator.tui import changes, messages
 from annotator.tui.finder import ItemFinder
 from annotator.tui.host import ScreenHost
-from annotator.tui.key_repeat import Pace, format_duration
+from annotator.tui.key_repeat import Pace
 from annotator.tui.keymaps import Keymap
 from annotator.tui.label import text as label_text
 from annotator.tui.label.near_duplicates import LOOKUP_SECONDS, NearDuplicates

@@ -53,15 +53,6 @@ class Pace:
         return 60 * count / self.seconds if count >= 3 and self.seconds > 0 else None
 
 
-def format_duration(seconds: float) -> str:
-    """Return `45 s`, `12 min` or `3.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
 REPEAT_SECONDS = 0.08
 """Seconds between two presses of a held key. Keyboards repeat every 20 to 50 ms."""
 

@@ -13,9 +13,10 @@ from annotator.cli.browse import build_page_request
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.learn.ranking import learn
+from annotator.learn.remaining_work import within_allowance
 from annotator.log.store import SqliteStore
 from annotator.pages import BrowseSource, Page, PageOrder, PageRequest, SelectionMode
-from annotator.pages.orders import AIMED_DOUBT, rows_needing_review, within_allowance
+from annotator.pages.orders import AIMED_DOUBT, rows_needing_review
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from annotator.session.session import LabelSession

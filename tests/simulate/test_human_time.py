@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from annotator.simulate.human import MODES, PAGE_SECONDS, SINGLE_SECONDS, label_all
+from annotator.learn.remaining_work import PAGE_SECONDS, SINGLE_SECONDS
+from annotator.simulate.human import MODES, label_all
 
 
 def easy(n: int = 240) -> tuple[list[str], np.ndarray, list[str]]:

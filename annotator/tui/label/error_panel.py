@@ -11,7 +11,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from annotator.items.refs import format_interval, format_percent, format_share, plural
+from annotator.items.refs import (
+    format_duration,
+    format_interval,
+    format_percent,
+    format_share,
+    plural,
+)
 from annotator.learn.error_estimate import LEAST_N_EFF, ErrorEstimate, Interval
 from annotator.learn.ranking import Ranking
 from annotator.learn.stopping import (
@@ -23,7 +29,6 @@ from annotator.learn.stopping import (
 )
 from annotator.session.session import LabelSession
 from annotator.tui.curves.plot import Chart, Series, axis_ticks, plot_curves
-from annotator.tui.key_repeat import format_duration
 from annotator.tui.styled_text import (
     Line,
     clip_end,

@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.items.refs import format_done, format_share
+from annotator.items.refs import format_done, format_duration, format_share
 from annotator.log.prequential import WINDOW, PrequentialScores, windowed_mean
 from annotator.session.progress import Progress
-from annotator.tui.key_repeat import format_duration
 from annotator.tui.label.error_panel import (
     PoolErrorState,
     error_lines,

@@ -12,10 +12,10 @@ from rich.cells import cell_len
 from textual.app import App, ComposeResult
 
 from annotator.errors import ProjectError
-from annotator.items.refs import make_printable
+from annotator.items.refs import format_duration, make_printable
 from annotator.project.settings import ClassInfo
 from annotator.session.progress import Progress
-from annotator.tui.key_repeat import KeyRepeatFilter, Pace, format_duration
+from annotator.tui.key_repeat import KeyRepeatFilter, Pace
 from annotator.tui.keymaps import COMMAND_NAMES, KEYMAPS, make_keymap
 from annotator.tui.label.progress_panel import progress_lines
 from annotator.tui.picture.strips import TightCompositor

@@ -1,0 +1,118 @@
+"""The work that is left by each way to the end, in items and in seconds.
+
+One by one: every open item. Pages: the items that need a look, if the model labels the others.
+Finish: the audit, and one by one the items that the audit does not accept. All three follow from
+the model as it is now; a model that learns leaves less to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.learn.audit import AuditPlan, plan_audit
+from annotator.learn.error_estimate import DrawnLabels, Unlabelled
+
+SINGLE_SECONDS = 3.6
+"""Seconds to choose one of several classes for one image.
+
+The median of 2,490 decisions of ten people among ten classes was 3.59 s when the image was shown
+for 1 s (raw data of Lim et al., arXiv:2412.00260).
+"""
+PAGE_SECONDS = 1.1
+"""Seconds to answer yes or no for one image on a page of similar images.
+
+The authors of ImageNetV2 print a HIT in `inspect_hit.ipynb`: a median of 52 s for 48 images, by a
+handful of workers.
+"""
+MODEL_ERROR_SHARE = 0.3
+"""The share of the allowed error that the model itself may make. The rest is left for annotators'
+mistakes and for a model that is too sure of itself."""
+PAGE_TARGET = 0.01
+"""The share of wrong labels in the end that pages aim at, without a target error."""
+AUDIT_TARGET = 0.05
+"""The share of wrong labels that an audit is to exclude, without a target error."""
+_MOST_ROWS, _THRESHOLDS = 10_000, 20  # of an audit that is planned for its length alone
+
+
+@dataclass(frozen=True, slots=True)
+class RemainingWork:
+    """What was left to do at one fit, in items."""
+
+    looks: int | None
+    """The open items that need a look on pages; None where pages ask for sets of classes."""
+    wrong: float
+    """How many of them the model is expected to have wrong."""
+    audit: AuditPlan | None
+    """The audit that spares most labels; None if none is worthwhile."""
+    page_target: float
+    """The share of wrong labels that pages aim at."""
+    audit_target: float
+    """The share of wrong labels that the audit is to exclude."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemainingTime:
+    """The seconds that are left by each way; None for a way that is not possible now."""
+
+    one_by_one: float
+    pages: float | None = None
+    finish: float | None = None
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Return the times in minutes."""
+        found = {name: getattr(self, name) for name in self.__slots__}
+        return {name: None if s is None else round(s / 60, 1) for name, s in found.items()}
+
+
+def within_allowance(doubt: NDArray[np.float64], allowed: float) -> NDArray[np.bool_]:
+    """Return a mask (m,) of the rows that need no look: the surest, with doubts up to `allowed`."""
+    order = np.argsort(doubt, kind="stable")
+    found = np.zeros(len(doubt), bool)
+    found[order[np.cumsum(doubt[order]) <= allowed]] = True
+    return found
+
+
+def measure_work(
+    drawn: DrawnLabels, rest: Unlabelled, items: int, target: float | None
+) -> RemainingWork:
+    """Measure the work that is left in a pool of `items`.
+
+    `rest` has a uniform sample of the open rows; `target` is the share of wrong labels to reach.
+    """
+    page_target, audit_target = target or PAGE_TARGET, min(target or AUDIT_TARGET, 0.5)
+    proba = rest.proba
+    if len(proba) > _MOST_ROWS:
+        proba = proba[np.random.default_rng(0).choice(len(proba), _MOST_ROWS, replace=False)]
+    sure = drawn.targets.confidence(proba)
+    looks, wrong = None, 0.0
+    if not drawn.has_tags and len(sure):
+        doubt, scale = 1 - sure.astype(float), rest.size / len(sure)
+        look = ~within_allowance(doubt, MODEL_ERROR_SHARE * page_target * items / scale)
+        looks, wrong = round(float(look.sum()) * scale), float(doubt[look].sum()) * scale
+    audit = None
+    if len(sure):
+        audit = plan_audit(
+            sure, drawn, rest.size, max_error=audit_target, most_thresholds=_THRESHOLDS
+        )
+    return RemainingWork(looks, wrong, audit, page_target, audit_target)
+
+
+def estimate_time(work: RemainingWork | None, left: int, seconds: float) -> RemainingTime:
+    """Return the time that is left for `left` open items, for someone who takes `seconds` for one.
+
+    On pages each decision is quicker by the ratio of the published times.
+    """
+    alone = left * seconds
+    if work is None:
+        return RemainingTime(alone)
+    pages = finish = None
+    if work.looks is not None:
+        spent = work.looks * PAGE_SECONDS + work.wrong * SINGLE_SECONDS
+        pages = min(alone, spent / SINGLE_SECONDS * seconds)
+    if work.audit is not None:
+        asked = work.audit.expected_audit + left - work.audit.size
+        finish = min(alone, max(asked, 0) * seconds)
+    return RemainingTime(alone, pages, finish)
