@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.items.refs import make_printable
+from annotator.items.refs import make_printable, plural
 from annotator.learn.class_levels import TreeClasses
 from annotator.learn.strategies import Pick
 from annotator.learn.targets import ONE_CLASS, TagSets, Targets
@@ -54,6 +55,7 @@ class BrowseSource(SessionSource):
         self._neighbours = orders.NeighbourSearch()
         self._clusters: deque[Rows] = deque()
         self._resume(request.fits)
+        self._ready = deque(filter(None, map(self._without_answered, self._ready)))
 
     @property
     def title(self) -> str:
@@ -78,6 +80,20 @@ class BrowseSource(SessionSource):
     def fit(self, most: int) -> None:
         """Take at most `most` items for a page."""
         self._size = max(1, min(most, self.request.per_page))
+
+    def _without_answered(self, page: Page) -> Page | None:
+        """Return a resumed page without the items that were answered since; None for no item.
+
+        The items that are left are no random draw any more.
+        """
+        left = [ref for ref in page.refs if not self.session.is_answered(ref)]
+        if len(left) == len(page.refs):
+            return page
+        gone = plural(len(page.refs) - len(left), "item has", "items have")
+        note = f"{gone} an answer by now, and left this page"
+        selected = {ref: name for ref, name in page.selected.items() if ref in left}
+        rest = replace(page, refs=tuple(left), selected=selected, draws={}, note=note)
+        return rest if left else None
 
     def _make_page(self) -> Page | None:
         rows = self._open_rows()

@@ -72,6 +72,20 @@ def test_a_page_that_was_answered_just_before_the_kill_is_not_asked_again(tmp_pa
     assert not set(page.refs) & set(refs)
 
 
+def test_items_answered_since_the_kill_are_not_on_the_page_again(tmp_path: Path) -> None:
+    refs = killed(tmp_path)
+    session = session_on(tmp_path)
+    session.decide({refs[2]: "defect"}, picked_by="api")
+    source = BrowseSource(session, wish(), journal=PageJournal(tmp_path / "page.jsonl"))
+    page = source.next()
+    assert page is not None
+    assert list(page.refs) == [ref for ref in refs if ref != refs[2]]
+    assert page.selected == {refs[0]: None} and not page.draws
+    assert "1 item has an answer by now" in page.note
+    source.submit(page, page.selected)
+    assert [entry.label for entry in session.state.standing[refs[2]]] == ["defect"]
+
+
 def test_other_pages_do_not_begin_with_the_one_that_was_left(tmp_path: Path) -> None:
     killed(tmp_path)
     other = wish(SelectionMode.EXCEPTIONS, label="defect")
