@@ -11,7 +11,7 @@ from annotator.features.store import FeatureStore
 from annotator.items.listing import SkippedFiles
 from annotator.items.refs import format_duration, make_printable
 from annotator.project.hooks import Hooks
-from annotator.project.project import ProjectFolder
+from annotator.project.project import SETTINGS_FILE, ProjectFolder
 from annotator.session.session import LabelSession
 from annotator.terminal.caps import TerminalCapabilities
 from annotator.terminal.pacing import Pacer
@@ -170,7 +170,7 @@ class LabelApp(ProjectApp):
         """Take items that came into the pool; report rows that left."""
         change = message.change
         if isinstance(change, AnnotatorError):
-            self._warn("items", changes.fault_words("refs.csv", change))
+            self._warn("items", changes.fault_words(self.project.refs_file, change))
         else:
             self._warn("items", changes.missing_words(self.project, change))
             if change.added:
@@ -187,13 +187,14 @@ class LabelApp(ProjectApp):
                 raise change
             settings, keymap = changes.take_classes(self.session, before, change)
         except AnnotatorError as error:
-            self._warn("settings", changes.fault_words("annotator.toml", error))
+            file = self.project.folder / SETTINGS_FILE
+            self._warn("settings", changes.fault_words(file, error))
         else:
             self.project = self.label_screen.project = replace(self.project, settings=settings)
-            self.label_screen.sidebar.use_keys(keymap)
+            at_once = self.label_screen.sidebar.use_keys(keymap)
             self._warn("settings", changes.later_words(self.project, change))
             self._warn("classes", changes.gone_words(before, settings, self.session))
-            self._show_change(changes.class_words(before, settings, keymap))
+            self._show_change(changes.class_words(before, settings, keymap, at_once))
         self._watcher.resume()
 
     def on_folder_unwatched(self, message: messages.FolderUnwatched) -> None:

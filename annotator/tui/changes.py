@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from annotator.errors import AnnotatorError, ProjectError
 from annotator.items.refs import make_printable, plural, shell_quoted
@@ -73,14 +74,18 @@ def take_classes(
     return shown, keymap
 
 
-def class_words(before: Settings, now: Settings, keymap: Keymap) -> str:
-    """Return what the header says of classes that came; "" if none did."""
+def class_words(before: Settings, now: Settings, keymap: Keymap, at_once: bool) -> str:
+    """Return what the header says of classes that came; "" if none did.
+
+    Unless `at_once`, the keys change with the next picture.
+    """
     new = [info.name for info in now.classes if info.name not in before.names]
     keys = [keymap.classes.get(name, "") for name in new]
     if not new:
         return ""
     if len(new) == 1:
-        return f"new class {_list_names(new)}" + (f": key {keys[0]}" if keys[0] else "")
+        key = f": key {keys[0]}" + ("" if at_once else " from the next picture on")
+        return f"new class {_list_names(new)}" + (key if keys[0] else "")
     return f"+{len(new):,} classes: {_list_names(new)}"
 
 
@@ -112,9 +117,12 @@ def _list_names(names: Sequence[str]) -> str:
     return make_printable(", ".join(names[:_MOST_NAMES])) + more
 
 
-def fault_words(name: str, error: AnnotatorError) -> str:
-    """Return a fault of a changed file in one line."""
-    lines = [line.strip(" -•") for line in str(error).splitlines() if line.strip()]
-    fault = lines[1] if len(lines) > 1 and lines[0].endswith(":") else lines[0]
-    more = f" (and {len(lines) - 2} more)" if fault is not lines[0] and len(lines) > 2 else ""
-    return f"{name} cannot be used, so what was before stays: {fault}{more}"
+def fault_words(file: Path, error: AnnotatorError) -> str:
+    """Return the first fault of a changed file, and the number of others, in one line."""
+    text = str(error).replace(make_printable(str(file)), file.name)
+    first, *lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if first.endswith(":") and lines:
+        first, *lines = lines
+        first = first if first.startswith(file.name) else f"{file.name}: {first}"
+        first += f" (and {len(lines)} more)" if lines else ""
+    return f"{first.removesuffix('.')}. Until it is mended, all stays as it was."

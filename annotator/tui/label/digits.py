@@ -23,11 +23,16 @@ class PictureKeys:
         self._item: Item | None = None
         """The item that the keys in `_following` are for."""
 
-    def use(self, keymap: Keymap) -> None:
-        """Use other keys from the next picture on; at once if they only add to those on screen."""
-        self._next, before = keymap, self._fixed
-        if not keymap.digits and before.actions.items() <= keymap.actions.items():
+    def use(self, keymap: Keymap) -> bool:
+        """Use other keys from the next picture on; at once if they only add to those on screen.
+
+        Returns True if it is at once.
+        """
+        adds = not keymap.digits and self._fixed.actions.items() <= keymap.actions.items()
+        self._next = keymap
+        if adds:
             self._fixed = keymap
+        return adds
 
     def now(self, hidden: bool) -> Keymap:
         """Return the keys for the item in view; `hidden` is true while its prediction is."""

@@ -84,9 +84,9 @@ class Sidebar(Vertical):
         elif self._pending is None:
             self._pending = self.set_timer(SOON, self.show)
 
-    def use_keys(self, keymap: Keymap) -> None:
-        """Use the keys of other classes; what is under a key changes with the picture only."""
-        self._picture_keys.use(keymap)
+    def use_keys(self, keymap: Keymap) -> bool:
+        """Use the keys of other classes, at once or from the next picture on; return which."""
+        return self._picture_keys.use(keymap)
 
     def digit_painted_at(self, key: str) -> float:
         """Return since when the list shows what a key means; -inf for one that always means it."""
