@@ -6,14 +6,18 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
+import annotator
 from annotator.items.listing import SkippedFiles
 from annotator.project.adding import add_images
 from annotator.project.classes import ClassInfo
+from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder, append_classes
-from annotator.tui.launch import prepare_label_app
+from annotator.session.learner import StrategyChoice
+from annotator.tui.launch import ItemSample, PoolPart, prepare_label_app
 from tests.tui.conftest import HALF_CELLS, Desk
 
 REFS = [f"{number:02d}.png" for number in range(12)]
@@ -223,3 +227,103 @@ async def test_a_watch_that_fails_is_said(make: Any) -> None:
             await desk.until(lambda: app._folder is not None)
             os.kill(app._folder._child.pid, 9)
             await desk.sees("new images are noticed no more")
+
+
+async def test_pages_that_are_open_say_so_and_the_next_ones_have_the_items(
+    make: Any, give_features: Any, opened: Any
+) -> None:
+    project = make(12)
+    give_features(project, REFS)
+    async with opened(project, size=(100, 40)) as desk:
+        await desk.learnt()
+        await desk.press("a", "d", "g")
+        await desk.sees("Pages")
+        await desk.press("enter")
+        await desk.until(lambda: type(desk.app.screen).__name__ == "PageScreen")
+        more_images(project, 12)
+        add_images(project, project.images, SkippedFiles())
+        append_classes(project, ["green"])
+        await desk.until(lambda: desk.app.session.progress.items == 13)
+        await desk.until(lambda: "green" in desk.app.session.classes)
+        await desk.pilot.press("escape")
+        await desk.until(lambda: desk.app.screen is desk.app.label_screen)
+        await desk.sees("3  green")
+        await desk.press("g", *"green")
+        await desk.until(lambda: "green" in desk.text.split("Pages")[1])
+
+
+async def test_several_classes_on_an_item_and_a_new_one(make: Any, opened: Any, log: Any) -> None:
+    project = make(4, multi_label=True)
+    async with opened(project, size=(100, 30)) as desk:
+        await desk.press("1")
+        append_classes(project, ["green"])
+        await desk.sees("new class green")
+        await desk.press("3", "enter")
+        assert [row.label for row in log(project)] == ["red|green"]
+
+
+async def test_of_many_classes_one_more_takes_no_digit_from_the_picture_in_view(
+    make: Any, opened: Any, log: Any
+) -> None:
+    names = [f"kind {number}" for number in range(9)]
+    project = make(8, classes=names)
+    async with opened(project, size=(100, 40)) as desk:
+        await desk.sees(" 9  kind 8")
+        append_classes(project, ["kind 9", "kind 10"])
+        await desk.sees("+2 classes: kind 9, kind 10")
+        await desk.press("9", "9")
+        assert [row.label for row in log(project)] == ["kind 8"] * 2
+        await desk.press(":", *"kind 10", "enter")
+        await desk.until(lambda: log(project)[-1].label == "kind 10")
+
+
+async def test_a_class_that_is_hunted_for_may_leave(
+    make: Any, give_features: Any, opened: Any
+) -> None:
+    project = make(12, classes=("red", "blue", "green"))
+    give_features(project, REFS)
+    async with opened(project, size=(100, 40)) as desk:
+        await desk.press("1", "2")
+        await desk.learnt()
+        desk.app.session.choose_strategy(StrategyChoice("max-probability", "green"))
+        desk.app.learn()
+        await desk.learnt()
+        edit(settings_of(project), '[[classes]]\nname = "green"\n', "")
+        await desk.sees("no longer a class: green")
+        await desk.press("s", "s")
+        await desk.learnt()
+        assert "learning failed" not in desk.text
+
+
+async def test_an_audit_keeps_its_items_and_takes_new_classes(make: Any) -> None:
+    project = make(6)
+    load_refs(project)
+    sample = ItemSample("audit-1", REFS[:2])
+    with prepare_label_app(project, "ann", HALF_CELLS, features=False, audit=sample) as app:
+        async with app.run_test(size=(100, 40)) as pilot:
+            desk = Desk(app, pilot)
+            await desk.press("a")
+            more_images(project, 6)
+            add_images(project, project.images, SkippedFiles())
+            append_classes(project, ["green"])
+            await desk.sees("3  green")
+            await desk.press("3")
+            await desk.sees("The audit is done")
+
+
+async def test_a_finer_class_that_comes_while_one_refines_has_a_key(make: Any, log: Any) -> None:
+    kinds = [ClassInfo("vehicle"), *(ClassInfo(n, parent="vehicle") for n in ("car", "bus"))]
+    project = make(4, classes=[*kinds, ClassInfo("cat")])
+    load_refs(project)
+    with annotator.open(project.folder).session("ann") as session:
+        session.decide(dict.fromkeys(REFS[:3], "vehicle"))
+    part = PoolPart(np.array([True, True, True, False]), "vehicle refined", refines="vehicle")
+    with prepare_label_app(project, "ann", HALF_CELLS, features=False, part=part) as app:
+        async with app.run_test(size=(100, 40)) as pilot:
+            desk = Desk(app, pilot)
+            await desk.press("1")
+            append_classes(project, [ClassInfo("tram", parent="vehicle"), ClassInfo("dog")])
+            await desk.sees("new class tram: key 3")
+            await desk.press("3")
+            await desk.until(lambda: len(log(project)) == 5)
+    assert [row.label for row in log(project)][-2:] == ["car", "tram"]
