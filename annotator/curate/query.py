@@ -37,6 +37,9 @@ _COMPARISON = re.compile(r"(.+?)\s*(<=|>=|!=|==|≤|≥|=|<|>)\s*(.*)", re.DOTAL
 _LAST_COMPARISON = re.compile(r"(.+?)\s*(<=|>=|!=|==|≤|≥|=|<|>)\s*([^<>=!≤≥]*)", re.DOTALL)
 """A comparison at the end of a text: the name of a class may hold a sign."""
 _SIGNS = {"==": "=", "≤": "<=", "≥": ">="}
+_SIGN = re.compile(r"<=|>=|!=|==|[≤≥=<>]")
+_CLOCK = re.compile(r"\d\d?:\d\d(:\d\d)?")
+_DAY = re.compile(r"-?at[<>=!≤≥:]+\d{4}-\d\d?-\d\d?", re.IGNORECASE)
 _WORD = re.compile(r"([^\W\d]\w*):(.*)", re.DOTALL)
 SAVED_NAME = re.compile(r"[^\W\d][\w-]*")
 """The names that a saved search can have."""
@@ -97,22 +100,39 @@ def split_comparison(text: str, names: Mapping[str, str]) -> tuple[str, str, str
 
 def explain_no_hit(terms: tuple[QueryTerm, ...]) -> str:
     """Return a hint for a query without a hit: bare words that look like words of the language."""
-    for term in terms:
+    for before, term in zip((None, *terms), terms, strict=False):
+        shown = make_printable(term.value)
         if term.kind == "name" and (close := _closest(term.value)):
-            shown = make_printable(term.value)
             return f"{shown} was searched for in the paths. Did you mean {close}?"
+        if term.kind == "name" and before and before.kind == "column" and before.value[-1] == "=":
+            blank = make_printable(before.value)
+            return f"{blank} finds blank cells, and {shown} paths. Did you mean {blank}{shown}?"
     return ""
 
 
 def _parse(query: str, saved: Mapping[str, str], inside: tuple[str, ...]) -> tuple[QueryTerm, ...]:
     try:
-        words = shlex.split(query)
+        words = _join_comparisons(shlex.split(query))
     except ValueError as error:
         raise QueryError(f"{make_printable(query)}: {error}. Close the quotation mark.") from error
     terms = tuple(_parse_term(word, saved, inside) for word in words)
     if not terms:
         raise QueryError("The query is empty. Give a part of a file name, label:NAME, open …")
     return terms
+
+
+def _join_comparisons(words: list[str]) -> list[str]:
+    """Join comparisons with spaces in them, such as `temp > 20` and `at>2026-11-01 14:30`."""
+    joined: list[str] = []
+    is_open = False
+    for word in words:
+        goes_on = joined and (is_open or _SIGN.match(word))
+        if goes_on or (joined and _CLOCK.fullmatch(word) and _DAY.fullmatch(joined[-1])):
+            joined[-1] += word if goes_on else f"T{word}"
+        else:
+            joined.append(word)
+        is_open = bool(_SIGN.fullmatch(word) or re.search("[<>≤≥]=?$", word))
+    return joined
 
 
 def _parse_term(word: str, saved: Mapping[str, str], inside: tuple[str, ...]) -> QueryTerm:
@@ -142,6 +162,9 @@ def _parse_word(kind: str, value: str, negated: bool) -> QueryTerm:
         return _compare("p", found[1], _SIGNS.get(found[2], found[2]), found[3], negated)
     if kind in NUMBER_WORDS and kind != "p":  # at:2026-11-01
         return _compare(kind, "", "=", value, negated)
+    if kind == "p":
+        shown = make_printable(value or "CLASS")
+        raise QueryError(f"p:{shown} needs a comparison. Write p:{shown}>0.3.")
     if kind not in TEXT_WORDS:
         raise QueryError(_explain_unknown(kind, value))
     if not value and kind not in _MAY_BE_EMPTY:
@@ -193,16 +216,18 @@ def _closest(word: str) -> str:
     """Return the word of the language that is nearest to `word`, as it is written; "" for none."""
     spelled = {state: state for state in ITEM_STATES} | TEXT_WORDS | NUMBER_WORDS
     close = difflib.get_close_matches(word.casefold(), spelled, 1, 0.75)
-    return spelled[close[0]] if close and close[0] != word.casefold() else ""
+    is_state = word.casefold() in ITEM_STATES
+    return spelled[close[0]] if close and not is_state else ""
 
 
 def _explain_unknown(kind: str, value: str) -> str:
     shown, whole = make_printable(kind), make_printable(f"{kind}:{value}")
     close = _closest(kind)
     hint = f" Did you mean {close}?" if close else ""
+    column = f"column:{whole}" if _COMPARISON.fullmatch(value) else f"{shown}=VALUE"
     words = ", ".join((*ITEM_STATES, *TEXT_WORDS.values(), *NUMBER_WORDS.values()))
     return (
         f"{shown}: is not a word of a query.{hint} The words are {words}, and @NAME for a saved "
-        f"search. For a column of refs.csv write {shown}=VALUE; for a part of a path write "
+        f"search. For a column of refs.csv write {column}; for a part of a path write "
         f"name:{whole}"
     )

@@ -75,11 +75,23 @@ def _labelled(term: QueryTerm, state: LogState, classes: ClassNames) -> Iterable
     return (ref for ref in state.standing if fits.get(state.label(ref) or "", False))
 
 
+def explain_no_annotator(term: QueryTerm, state: LogState) -> str:
+    """Return a hint if no annotator has the name of a `by:` term; "" otherwise."""
+    if term.kind != "by" or _annotators(term, state):
+        return ""
+    names = make_printable(", ".join(map(str, state.history)))
+    return f"by:{make_printable(term.value)} fits no annotator; the log has {names or 'no answers yet'}"
+
+
+def _annotators(term: QueryTerm, state: LogState) -> set[str]:
+    if term.value in state.history:
+        return {term.value}
+    return set(filter(text_test(term.value), state.history))
+
+
 def _answered_by(term: QueryTerm, state: LogState, _: ClassNames) -> Iterable[str]:
     """Return the refs that an annotator labelled or skipped, with second opinions."""
-    names = {term.value} if term.value in state.history else set(
-        filter(text_test(term.value), state.history)
-    )  # fmt: skip
+    names = _annotators(term, state)
     return {
         ref
         for kept in (state.standing, state.opinions)

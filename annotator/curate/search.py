@@ -23,7 +23,7 @@ from annotator.curate.query import (
     parse_query,
 )
 from annotator.curate.query_items import ItemFacts, ModelFacts
-from annotator.curate.query_log import ClassNames, refs_of_term
+from annotator.curate.query_log import ClassNames, explain_no_annotator, refs_of_term
 from annotator.curate.query_values import Mask, Truth, local_zone
 from annotator.errors import FeatureError, QueryError
 from annotator.features.store import FeatureStore
@@ -76,6 +76,8 @@ class PreparedQuery:
     tests: dict[QueryTerm, Callable[[str], bool]]
     """The tests for classes of the terms about the model."""
     model: ModelFacts | None
+    hint: str = ""
+    """A sentence for a query without a match."""
 
 
 class Searcher:
@@ -131,7 +133,9 @@ class Searcher:
             elif (refs := refs_of_term(term, state, known)) is not None:
                 answers[plain] = Truth.of(self._mask(refs, term[:2] == ("state", "open")))
         asks_model = any(term.kind in MODEL_KINDS for term in iter_terms(terms))
-        return PreparedQuery(terms, answers, tests, self._model_of(state) if asks_model else None)
+        model = self._model_of(state) if asks_model else None
+        hints = (explain_no_annotator(term, state) for term in iter_terms(terms))
+        return PreparedQuery(terms, answers, tests, model, next(filter(None, hints), ""))
 
     def finish(
         self, prepared: PreparedQuery, limit: int | None = None, current: str | None = None
@@ -150,7 +154,7 @@ class Searcher:
             found = SearchResults(rows[:limit], None, len(rows))
         else:
             found = self._rank(ranking, mask, limit, current)
-        if not found.total and (hint := explain_no_hit(prepared.terms)):
+        if not found.total and (hint := prepared.hint or explain_no_hit(prepared.terms)):
             notes.append(hint)
         return SearchResults(found.rows, found.scores, found.total, tuple(dict.fromkeys(notes)))
 

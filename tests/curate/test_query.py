@@ -39,6 +39,8 @@ def test_a_probability_of_a_class_and_columns_with_the_name_of_a_word() -> None:
         ("at>lately", "Write 2026-11-01"),
         ("at>2026-13-01", "not a time"),
         ("column:size", "column:NAME=VALUE"),
+        ("p:crack", "Write p:crack>0.3"),
+        ("x:y=3", "write column:x:y=3"),
         ("@night", "none yet"),
     ],
 )
@@ -57,6 +59,25 @@ def test_the_error_for_an_unknown_word_lists_the_words() -> None:
 def test_a_bare_word_that_looks_like_a_state_is_explained() -> None:
     assert "Did you mean labelled?" in explain_no_hit(parse_query("labeled"))
     assert explain_no_hit(parse_query("cam3 open")) == ""
+    assert "Did you mean size<32?" in explain_no_hit(parse_query("size"))
+    assert "Did you mean camera=3?" in explain_no_hit(parse_query("camera= 3"))
+
+
+@pytest.mark.parametrize(
+    ("spaced", "query"),
+    [
+        ("camera = 3 open", "camera=3 open"),
+        ("-temp > 20 lens!= 3", "-temp>20 lens!= 3"),
+        ("temp >20 p:crack >= 0.3", "temp>20 p:crack>=0.3"),
+        ("temp> 20 size <= 32", "temp>20 size<=32"),
+        ('"lens no" = 7', '"lens no"=7'),
+        ("column:size < 3", "column:size<3"),
+        ("at >= 2026-11-01 14:30 open", "at>=2026-11-01T14:30 open"),
+        ("-at<2026-11-01 9:05", "-at<2026-11-01T9:05"),
+    ],
+)
+def test_a_comparison_may_have_spaces(spaced: str, query: str) -> None:
+    assert parse_query(spaced) == parse_query(query)
 
 
 def test_saved_searches_stand_for_their_terms_also_negated() -> None:

@@ -122,6 +122,12 @@ def test_what_is_unknown_is_said(project: ProjectFolder) -> None:
     assert search(project, "at>2026-01-01T00:00Z").notes == ()
 
 
+def test_a_name_that_no_annotator_has_lists_the_names(project: ProjectFolder) -> None:
+    (note,) = search(project, "by:anna").notes
+    assert "Ana" in note and "bo" in note
+    assert search(project, "by:ana open").notes == ()
+
+
 def test_images_are_measured_once_and_kept(project: ProjectFolder) -> None:
     refs, images = load_refs(project), ImageFolder(project.images)
     cache = measures_file(project.folder)
