@@ -85,7 +85,7 @@ class Ranking:
     past: ModelHistory
     """The history of the estimate and of the models' agreement (see stopping.py)."""
     work: RemainingWork | None
-    """What is left to do, as of the last 10th label; None without an estimate that is shown."""
+    """The work that is left, as of the last 10th label; None without an estimate that is shown."""
     seconds: float
     warm: ReusableState | None = field(default=None, repr=False)
 

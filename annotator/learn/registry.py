@@ -7,6 +7,8 @@ from annotator.learn.mixture import HerdingMix
 from annotator.learn.strategies import UTILITIES, GreedyStrategy, Strategy, sample_uniform
 
 DEFAULT_STRATEGY = "herding-mix"
+DRAWING_STRATEGIES = frozenset((DEFAULT_STRATEGY, "random"))
+"""The strategies that draw with known probabilities: only their labels estimate an error."""
 
 STRATEGIES: dict[str, Strategy] = {
     "herding-mix": HerdingMix(),

@@ -39,12 +39,12 @@ _MOST_ROWS, _THRESHOLDS = 10_000, 20  # of an audit that is planned for its leng
 
 @dataclass(frozen=True, slots=True)
 class RemainingWork:
-    """What was left to do at one fit, in items."""
+    """The work that was left at one fit, in items."""
 
     looks: int | None
-    """The open items that need a look on pages; None where pages ask for sets of classes."""
+    """The open items that need a look on pages; None if items have several classes."""
     wrong: float
-    """How many of them the model is expected to have wrong."""
+    """The expected number of them on which the model is wrong."""
     audit: AuditPlan | None
     """The audit that spares most labels; None if none is worthwhile."""
     page_target: float

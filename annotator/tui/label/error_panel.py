@@ -20,6 +20,7 @@ from annotator.items.refs import (
 )
 from annotator.learn.error_estimate import LEAST_N_EFF, ErrorEstimate, Interval
 from annotator.learn.ranking import Ranking
+from annotator.learn.registry import DRAWING_STRATEGIES
 from annotator.learn.stopping import (
     RARE_SHARE,
     EstimatePoint,
@@ -39,6 +40,8 @@ from annotator.tui.styled_text import (
 
 ESTIMATED = "estimated error, whole pool"
 NARROW = ("estimated pool error", "est. pool error")
+ROUND_ERRORS = (0.01, 0.02, 0.05, 0.1, 0.2)
+"""The errors that the panel names as those that the model is good enough for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +138,26 @@ def _rare(session: LabelSession, ranking: Ranking) -> RareClass | None:
 # --- lines for the panel
 
 
-def error_lines(state: PoolErrorState, cells: int) -> list[Line]:
-    """Return the lines of the estimate, its interval and its effective number of labels."""
+def describe_wait(session: LabelSession) -> str:
+    """Return when there will be an estimate."""
+    if not session.has_features:
+        return "comes with features"
+    if session.strategy.name not in DRAWING_STRATEGIES:
+        return f"not with {session.strategy.name}"
+    return "after some 25 labels"
+
+
+def error_lines(state: PoolErrorState, cells: int, wait: str = "") -> list[Line]:
+    """Return the lines of the estimate, its interval and its effective number of labels.
+
+    Before there is an estimate they say when it comes: that is `wait`, until labels are drawn.
+    """
     found = state.shown
     title = next((name for name in NARROW if len(name) + 11 <= cells), NARROW[-1])
     if found is None:
-        if state.estimate is None:
-            return []
-        soon = f"n_eff {state.estimate.n_eff:.1f}, shown from {LEAST_N_EFF:.0f}"
+        soon = wait
+        if state.estimate is not None:
+            soon = f"n_eff {state.estimate.n_eff:.1f}, shown from {LEAST_N_EFF:.0f}"
         return [[(f" {title}", "title")], [(f" {clip_end(soon, cells - 2)}", "dim")]]
     worth: Line = [(f"n_eff {found.n_eff:.0f} ", "dim")]
     if line_width(worth) + len(title) + 2 > cells:
@@ -161,7 +176,7 @@ def error_lines(state: PoolErrorState, cells: int) -> list[Line]:
 
 
 def history_lines(state: PoolErrorState, cells: int, rows: int) -> list[Line]:
-    """Return the estimates over the labels as a curve in its band, with a scale."""
+    """Return a title, and the estimates over the labels as a curve in its band, with a scale."""
     if len(state.points) < 2:
         return []
     if (cells, rows) not in state.drawn:
@@ -179,16 +194,27 @@ def _history(state: PoolErrorState, cells: int, rows: int) -> list[Line]:
     scale = [f"{100 * top:.0f} %", *[""] * (rows - 2), "0 %"]
     left = max(map(len, scale)) + 1
     area = plot_curves(chart, cells - left - 2, rows, right, top)
-    return [
+    return [[(" estimated error so far", "title")]] + [
         [(f"{label:>{left}}", "dim"), ("┤" if label else "│", "track"), *line]
         for label, line in zip(scale, area, strict=True)
     ]
 
 
 def outlook_lines(state: PoolErrorState, per_minute: float | None, cells: int) -> list[Line]:
-    """Return the advice to stop, or the forecast."""
+    """Return what the model is enough for, without a target; the advice to stop or the forecast."""
     words, role = format_outlook(state, per_minute, brief=cells < 32)
-    return [[(f" {line}", role)] for line in wrap_text(words, cells - 2) if line]
+    lines: list[Line] = []
+    if state.shown is not None and state.target is None:
+        lines.append([(f" {format_enough(state.shown.high)}", "text")])
+    return lines + [[(f" {line}", role)] for line in wrap_text(words, cells - 2) if line]
+
+
+def format_enough(high: float) -> str:
+    """Return the least round error that the upper end of the interval is within."""
+    found = next((error for error in ROUND_ERRORS if high <= error), None)
+    if found is None:
+        return f"not enough for {100 * ROUND_ERRORS[-1]:g} % yet"
+    return f"enough for {100 * found:g} % error"
 
 
 def format_outlook(

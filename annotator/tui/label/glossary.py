@@ -14,9 +14,18 @@ GLOSSARY = {
     "n_eff": "The effective number of labels: the estimate is as exact as if this number of "
     "labels had been drawn evenly. The panel shows the estimate from 8 on.",
     "target error": "The error below which you may stop, `target_error` in annotator.toml.",
-    "difficulty": "How often the model was wrong on the shown items just before you labelled them, "
-    "and the squared error of its probabilities. Difficult items are chosen on purpose, so this "
-    "does not estimate the pool error.",
+    "enough for": "The least of 1, 2, 5, 10 and 20 % that the upper end of the interval is within: "
+    "the model is good enough if you accept this share of wrong labels.",
+    "one by one": "The time to answer every open item by itself at your pace; until that is known, "
+    "at 3.6 s an item.",
+    "pages": "The time for the items that still need a look if you see them on pages of many, by "
+    "published times of 1.1 s for a decision on a page and 3.6 s for one alone. The model labels "
+    "the others. The error in the end is your target error, or 1 %.",
+    "finish": "The time for the audit of `annotator finish`, and for the items that it does not "
+    "accept, one by one. The error that it excludes is your target error, or 5 %.",
+    "how hard your questions are": "How often the model was wrong on the shown items just before "
+    "you labelled them, and the squared error of its probabilities. Hard items are chosen on "
+    "purpose, so half right is usual, and this does not estimate the pool error.",
     "precision": "The share of the items that really belong to a class, among those that the model "
     "assigns to it.",
     "hunt": "A search for one class: the strategy prefers items that may belong to it.",
@@ -42,6 +51,9 @@ _PATTERNS = {
     "interval": r"\b90 %",
     "n_eff": r"\bn_eff\b|\bn \d",
     "target error": r"≤ |you may stop|\btarget\b",
+    "one by one": r"one by one|\bleft \d",
+    "pages": r"\bpages\b|· \S \d",
+    "finish": r"\bfinish (to )?\d",
     "hunt": r"\bhunt",
     "strategy": r"at random|\bherding-mix\b|\bmargin\b|\bentropy\b|\bleast-confidence\b|\bseed\b"
     r"|\buherding\b|\btypiclust\b|\bcoreset\b|\bbadge\b",

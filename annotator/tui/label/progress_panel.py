@@ -1,4 +1,4 @@
-"""The panel of the sidebar: progress and pace, the pool error, and the difficulty."""
+"""The lower part of the sidebar: progress and pace, rare classes, shares, and the difficulty."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from annotator.log.prequential import WINDOW, PrequentialScores, windowed_mean
 from annotator.session.progress import Progress
 from annotator.tui.label.error_panel import (
     PoolErrorState,
-    error_lines,
     history_lines,
-    outlook_lines,
     rare_lines,
     share_lines,
 )
@@ -30,7 +28,8 @@ from annotator.tui.styled_text import (
 )
 from annotator.tui.widgets.lines import Lines
 
-DIFFICULTY = "difficulty of what you are shown"
+DIFFICULTY = "how hard your questions are"
+USUAL = "half right is usual: they are chosen to be hard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +63,8 @@ class PanelState:
     """The key that hunts for a class."""
     notices: tuple[str, ...] = ()
     """The sentences that hold for the whole session."""
+    tells_time: bool = False
+    """True if the panel says how long the rest takes; else the panel above does."""
 
 
 def difficulty_curves(difficulty: PrequentialScores) -> tuple[DifficultyCurve, ...]:
@@ -119,20 +120,20 @@ def _by_worth(state: PanelState, cells: int) -> Iterator[PanelSection]:
     """Yield every section in each of its forms, the most needed first."""
     known, progress = state.honest, state.progress
     if progress is not None:
-        yield PanelSection(0, progress_lines(progress, state.per_minute, cells))
+        yield PanelSection(
+            0, progress_lines(progress, state.per_minute, cells, tells_time=state.tells_time)
+        )
     for place, notice in enumerate(state.notices):
         yield PanelSection(
             10 + place, [[(f" {line}", "text")] for line in wrap_text(notice, cells - 2)]
         )
-    yield PanelSection(20, error_lines(known, cells))
-    yield PanelSection(22, outlook_lines(known, state.per_minute, cells))
-    yield PanelSection(30, rare_lines(known, cells, state.hunt_key))
+    yield PanelSection(20, rare_lines(known, cells, state.hunt_key))
+    yield PanelSection(30, share_lines(known, cells, 2))
+    yield PanelSection(40, history_lines(known, cells, 2))
     yield PanelSection(50, short_lines(state.curves, cells))
-    yield PanelSection(21, history_lines(known, cells, 2))
-    yield PanelSection(40, share_lines(known, cells, 2))
+    yield PanelSection(40, history_lines(known, cells, 4))
+    yield PanelSection(30, share_lines(known, cells, 9))
     yield PanelSection(50, tall_lines(state.curves, cells))
-    yield PanelSection(21, history_lines(known, cells, 4))
-    yield PanelSection(40, share_lines(known, cells, 9))
 
 
 def _stacked(sections: Mapping[int, list[Line]]) -> list[Line]:
@@ -147,7 +148,9 @@ def _stacked(sections: Mapping[int, list[Line]]) -> list[Line]:
     return lines
 
 
-def progress_lines(progress: Progress, per_minute: float | None, cells: int) -> list[Line]:
+def progress_lines(
+    progress: Progress, per_minute: float | None, cells: int, *, tells_time: bool = True
+) -> list[Line]:
     """Return the lines of the progress, the pace, and the items set aside."""
     done = progress.items - progress.remaining
     share = done / progress.items if progress.items else 0.0
@@ -160,7 +163,7 @@ def progress_lines(progress: Progress, per_minute: float | None, cells: int) -> 
     ]
     if per_minute:
         left = format_duration(progress.remaining / per_minute * 60)
-        left = f" · {left} left" if progress.remaining else ""
+        left = f" · {left} left" if progress.remaining and tells_time else ""
         lines.append([(f" {per_minute:.0f} a minute", "text"), (left, "dim")])
     aside = [
         f"{count:,} {word}"
@@ -176,12 +179,16 @@ def progress_lines(progress: Progress, per_minute: float | None, cells: int) -> 
 
 
 def tall_lines(found: Sequence[DifficultyCurve], cells: int) -> list[Line]:
-    """Return each measure on two lines: numbers, and under them the curve over all labels."""
+    """Return each measure on two lines: numbers, and under them the curve over all labels.
+
+    The last lines say what is usual.
+    """
     lines = _head(cells) if found else []
     for curve in found:
-        lines.append(justify_line([(f" {curve.name}", "text")], _numbers(curve), cells))
-        lines.append([(f" {draw_sparkline(curve.values, cells - 2, curve.top)}", "curve")])
-    return lines
+        lines.append(justify_line([(f" {curve.name}", "dim")], _numbers(curve), cells))
+        lines.append([(f" {draw_sparkline(curve.values, cells - 2, curve.top)}", "dim")])
+    usual = wrap_text(USUAL, cells - 2) if found else []
+    return lines + [[(f" {line}", "dim")] for line in usual]
 
 
 def short_lines(found: Sequence[DifficultyCurve], cells: int) -> list[Line]:
@@ -190,7 +197,7 @@ def short_lines(found: Sequence[DifficultyCurve], cells: int) -> list[Line]:
     for curve in found:
         name, numbers = f" {curve.name:<8}", _numbers(curve)
         blocks = draw_sparkline(curve.values, cells - len(name) - line_width(numbers), curve.top)
-        lines.append([(name, "text"), (blocks, "curve"), *numbers])
+        lines.append([(name, "dim"), (blocks, "dim"), *numbers])
     return lines
 
 
@@ -200,8 +207,8 @@ def _head(cells: int) -> list[Line]:
     *lines, last = wrap_text(DIFFICULTY, cells - 2)
     if len(last) + 1 + line_width(heads) >= cells:
         lines, last = [*lines, last], ""
-    title: list[Line] = [[(f" {line}", "title")] for line in lines]
-    return [*title, justify_line([(f" {last}", "title")], heads, cells)]
+    title: list[Line] = [[(f" {line}", "dim")] for line in lines]
+    return [*title, justify_line([(f" {last}", "dim")], heads, cells)]
 
 
 def _numbers(curve: DifficultyCurve) -> Line:
@@ -210,4 +217,4 @@ def _numbers(curve: DifficultyCurve) -> Line:
         format_share(value, sign=" %") if curve.rate else f"{value:.2f}".removeprefix("0")
         for value in (curve.recent, curve.overall)
     )
-    return [(f"{recent:>6}", "text"), (f"{overall:>6} ", "dim")]
+    return [(f"{recent:>6}{overall:>6} ", "dim")]

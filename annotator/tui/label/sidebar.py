@@ -1,4 +1,4 @@
-"""The sidebar of the labelling screen: the classes, the progress, and the errors."""
+"""The sidebar of the labelling screen: the error and what is left, the classes, the progress."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from annotator.tui.keymaps import Keymap
 from annotator.tui.label import text as label_text
 from annotator.tui.label.class_list import ChosenClasses, ClassList
 from annotator.tui.label.digits import PictureKeys
-from annotator.tui.label.error_panel import PoolErrorState, pool_error_state
+from annotator.tui.label.error_panel import PoolErrorState, describe_wait, pool_error_state
 from annotator.tui.label.progress_panel import (
     DifficultyCurve,
     PanelState,
     ProgressPanel,
     difficulty_curves,
 )
+from annotator.tui.label.top_panel import TopPanel, TopState, count_top_rows, first_hints
 from annotator.tui.label.walk import Walk
 
-PANEL_ROWS = 13
-"""Lines of the panel before a class gets more than one line."""
+PANEL_ROWS = 8
+"""Lines of the lower panel before a class gets more than one line."""
 SOON = 0.06
 """Seconds in which a quick fit may arrive, so that all changes go out at once."""
 PROGRESS_ROWS = 5
-"""Lines that the panel keeps beside many classes."""
+"""Lines that the lower panel keeps beside many classes."""
 
 
 class Sidebar(Vertical):
@@ -51,6 +52,8 @@ class Sidebar(Vertical):
         self._picture_keys, self.keymap = PictureKeys(session, walk, keymap), keymap
         # Held, not looked up: a fit may end after the screen has let go of them.
         self._class_bar, self._numbers = ClassList(id="classes"), ProgressPanel(id="panel")
+        self._top = TopPanel(id="top")
+        self._top.display = not session.blind
         self._curves: tuple[DifficultyCurve, ...] = ()
         self._known: object = None
         self._per_minute: float | None = None
@@ -61,12 +64,17 @@ class Sidebar(Vertical):
         self._choice = ChosenClasses()
 
     def compose(self) -> ComposeResult:
-        """Lay out the classes above the panel."""
+        """Lay out the error and what is left, the classes, and the progress."""
+        yield self._top
         yield self._class_bar
         yield self._numbers
 
     def allot_rows(self, rows: int) -> None:
         """Set the number of lines of the sidebar."""
+        if not self._session.blind:
+            top = count_top_rows(rows, several=self._session.multi)
+            self._top.styles.height = top
+            rows -= top + 1
         self._class_bar.allot_rows(rows - 1 - PANEL_ROWS, rows - PROGRESS_ROWS)
 
     def show_soon(self) -> None:
@@ -130,12 +138,28 @@ class Sidebar(Vertical):
         self._show_panel()
 
     def _show_panel(self) -> None:
+        session, progress = self._session, self._session.progress
+        hunt, pages = (next(iter(self.keymap.keys(name)), "") for name in ("strategy", "pages"))
         state = PanelState(
-            self._session.progress,
+            progress,
             self._per_minute,
             self._curves,
             self._pool_error,
-            next(iter(self.keymap.keys("strategy")), ""),
-            label_text.audit_words(self._session),
+            hunt,
+            label_text.audit_words(session),
+            session.blind,
         )
         self._numbers.show(state)
+        if not session.blind:
+            # Pages and an audit are about the whole pool, not about a part of it.
+            ranking = session.ranking if not session.within else None
+            work = ranking.work if ranking else None
+            first = None
+            if not session.state.seq:
+                first = first_hints(self.keymap, session.classes, several=session.multi)
+            self._top.show(
+                TopState(
+                    self._pool_error, work, progress.remaining, self._per_minute, pages,
+                    describe_wait(session), session.multi, first,
+                )
+            )  # fmt: skip

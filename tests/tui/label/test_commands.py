@@ -141,10 +141,10 @@ async def test_the_help_screen_explains_the_terms_that_are_on_screen(
         for _ in range(6):
             await desk.press("d" if truth(desk.current) == "blue" else "a")
         await desk.learnt()
-        await desk.sees("difficulty of what")
+        await desk.sees("how hard your questions are")
         await desk.press("h")
         await desk.sees("On this screen")
-        await desk.sees(GLOSSARY["difficulty"][:30])
+        await desk.sees(GLOSSARY["how hard your questions are"][:30])
 
 
 def test_terms_are_found_by_the_words_of_the_panel() -> None:

@@ -1,4 +1,4 @@
-"""The panel: what is estimated of the whole pool, apart from the difficulty of what is shown."""
+"""The panels: what is estimated of the whole pool, apart from the difficulty of what is shown."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from annotator.tui.label.error_panel import (
     pool_error_state,
 )
 from annotator.tui.label.progress_panel import DifficultyCurve, PanelState, panel_lines
+from annotator.tui.label.top_panel import TopState, top_lines
 from annotator.tui.styled_text import line_width
 
 REFS = [f"{number:02d}.png" for number in range(200)]
@@ -66,28 +67,64 @@ def said(honest: PoolErrorState, cells: int = 34, height: int = 40) -> str:
     return "\n".join("".join(text for text, _ in line) for line in lines)
 
 
+def above(honest: PoolErrorState, cells: int = 34, height: int = 7) -> str:
+    """The panel above the classes, at 17.5 labels a minute."""
+    lines = top_lines(TopState(honest, left=3877, per_minute=17.5, wait="soon"), cells, height)
+    assert len(lines) == height and max(map(line_width, lines)) <= cells
+    return "\n".join("".join(text for text, _ in line) for line in lines)
+
+
 def test_the_estimate_is_named_with_its_interval_and_its_worth() -> None:
-    text = said(known())
+    text = above(known())
     assert re.search(r"estimated pool error +n_eff 31", text)
     assert re.search(r"4\.2 % +90 %: 2\.1 – 7\.9 %", text)
-    assert "difficulty of what you are shown" in text
-    assert text.index("pool error") < text.index("difficulty")
 
 
 def test_below_eight_effective_labels_no_number_is_shown() -> None:
-    text = said(known(estimate=estimate(0.042, 0.021, 0.079, n_eff=7.9), points=()))
+    few = known(estimate=estimate(0.042, 0.021, 0.079, n_eff=7.9), points=())
+    text = above(few) + said(few)
     assert "4.2 %" not in text and "defect" not in text
     assert "n_eff 7.9, shown from 8" in text
+    assert "soon" in above(PoolErrorState()) and "soon" not in text
 
 
-@pytest.mark.parametrize(("cells", "height"), [(26, 14), (34, 29), (26, 8)])
-def test_what_matters_most_stays_where_there_is_little_room(cells: int, height: int) -> None:
-    text = said(known(), cells, height)
-    assert "123 of 4,000" in text
+@pytest.mark.parametrize("cells", [26, 34])
+def test_error_forecast_and_time_stay_where_there_is_little_room(cells: int) -> None:
+    text = above(known(), cells, 5)
     assert "pool error" in text and "2.1 – 7.9 %" in text
     assert "≤ 2 %" in text and "210" in text
-    assert ("difficulty" in text) == (height >= 14)
-    assert ("share" in text) == (height >= 29)
+    assert re.search(r"one by one +3\.7 h", text)
+
+
+@pytest.mark.parametrize(("cells", "height"), [(26, 14), (34, 29), (26, 4)])
+def test_the_progress_stays_and_the_difficulty_is_the_first_to_go(cells: int, height: int) -> None:
+    text = said(known(), cells, height)
+    assert "123 of 4,000" in text
+    assert ("share" in text) == (height >= 14)
+    assert ("how hard" in text) == (height >= 29)
+    if height >= 29:
+        assert text.index("share") < text.index("so far") < text.index("how hard")
+    full = said(known(), 34, 40)
+    assert "half right is usual" in full.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("high", "words"),
+    [(0.01, "enough for 1 % error"), (0.079, "enough for 10 % error"),
+     (0.2, "enough for 20 % error"), (0.21, "not enough for 20 % yet")],
+)  # fmt: skip
+def test_the_least_round_error_that_the_interval_is_within_is_named(
+    high: float, words: str
+) -> None:
+    without = known(target=None, labels_to_target=None, estimate=estimate(0.005, 0.001, high))
+    assert words in above(without)
+    assert "enough for" not in above(known())  # with a target it is the forecast
+
+
+def test_a_long_advice_is_cut_and_never_takes_the_lines_of_the_ways() -> None:
+    advice = StoppingAdvice(False, "more labels hardly change the model, but its error is high")
+    text = above(known(advice=advice), 26, 5)
+    assert "…" in text and "one by one" in text
 
 
 def test_the_forecast_is_in_labels_and_minutes_at_ones_own_pace() -> None:
@@ -183,12 +220,12 @@ async def test_the_history_is_there_again_after_a_restart(
     """Folded from the log: a fit at every tenth label."""
     project = make(60, strategy="random")
     give_features(project, REFS[:60])
-    async with opened(project) as desk:
+    async with opened(project, size=(120, 40)) as desk:
         for _ in range(32):
             await desk.press("a" if truth(desk.current) == "red" else "d")
             await desk.learnt()
         await desk.until(lambda: re.search(r"pool error +n_eff \d+", desk.text))
-    async with opened(project) as desk:
+    async with opened(project, size=(120, 40)) as desk:
         await desk.until(lambda: re.search(r"pool error +n_eff \d+", desk.text))
         assert desk.app.session.ranking.past.points[0].labels < 32
         await desk.until(lambda: re.search(r"\d+ %┤.*\n.*0 %┤", desk.text))
