@@ -125,4 +125,4 @@ def fault_words(file: Path, error: AnnotatorError) -> str:
         first, *lines = lines
         first = first if first.startswith(file.name) else f"{file.name}: {first}"
         first += f" (and {len(lines)} more)" if lines else ""
-    return f"{first.removesuffix('.')}. Until it is mended, all stays as it was."
+    return f"{first.removesuffix('.')}. Until that is fixed, all stays as it was."

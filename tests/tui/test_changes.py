@@ -100,11 +100,11 @@ async def test_a_faulty_refs_csv_is_said_in_one_line_and_taken_when_mended(
     async with opened(project, size=(120, 40)) as desk:
         edit(project.refs_file, "03.png\n", "03.png\n03.png\n")
         await desk.sees("refs.csv, line 6: the same item as line 5")
-        await desk.sees("Until it is mended, all stays as it was.")
+        await desk.sees("Until that is fixed, all stays as it was.")
         more_images(project, 4)
         edit(project.refs_file, "03.png\n03.png\n", "03.png\n04.png\n")
         await desk.sees("of 5")
-        assert "mended" not in desk.text
+        assert "is fixed" not in desk.text
 
 
 async def test_a_class_that_is_added_has_a_key_at_once(make: Any, opened: Any, log: Any) -> None:
@@ -163,12 +163,12 @@ async def test_a_faulty_edit_is_said_and_the_settings_before_it_stay(
     before = file.read_text()
     async with opened(project, size=(160, 40)) as desk:
         edit(file, old, new)
-        await desk.sees("mended, all stays as it was.")
+        await desk.sees("fixed, all stays as it was.")
         assert fault in desk.text
         await desk.press("a", "d")
         assert {row.label for row in log(project)} == {"red", "blue"}
         file.write_text(before)
-        await desk.until(lambda: "mended" not in desk.text)
+        await desk.until(lambda: "is fixed" not in desk.text)
 
 
 async def test_other_settings_are_said_to_hold_from_the_next_start_on(
