@@ -79,8 +79,8 @@ def explain_no_annotator(term: QueryTerm, state: LogState) -> str:
     """Return a hint if no annotator has the name of a `by:` term; "" otherwise."""
     if term.kind != "by" or _annotators(term, state):
         return ""
-    names = make_printable(", ".join(map(str, state.history)))
-    return f"by:{make_printable(term.value)} fits no annotator; the log has {names or 'no answers yet'}"
+    names = make_printable(", ".join(state.history)) or "no answers yet"
+    return f"by:{make_printable(term.value)} fits no annotator; the log has {names}"
 
 
 def _annotators(term: QueryTerm, state: LogState) -> set[str]:

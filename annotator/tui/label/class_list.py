@@ -19,6 +19,7 @@ from textual.message import Message
 from annotator.items.refs import make_printable
 from annotator.project.class_tree import ClassTree
 from annotator.project.settings import ClassInfo
+from annotator.session.session import LabelSession
 from annotator.tui.keymaps import LABEL, Action
 from annotator.tui.styled_text import (
     Line,
@@ -221,6 +222,12 @@ def _key(row: ClassRow) -> Line:
     if not row.key:
         return [("    ", "text"), *mark]
     return [(" ", "text"), (f" {row.key} ", "key"), *mark]
+
+
+def count_labels(session: LabelSession) -> dict[str, int]:
+    """Return the labels of each class on offer, those of the classes below it included."""
+    sums = session.learner.tree.counts(session.class_counts)
+    return {name: sums[name] for name in session.classes}
 
 
 def class_choices(

@@ -108,8 +108,14 @@ def pool_error_state(session: LabelSession, target: float | None) -> PoolErrorSt
     )
 
 
+def find_rare_class(session: LabelSession) -> str | None:
+    """Return the rare class that a hunt is advised for; None if the session asks no such labels."""
+    name = session.ranking.suggestion if session.ranking else None
+    return name if name in session.classes else None
+
+
 def _rare(session: LabelSession, ranking: Ranking) -> RareClass | None:
-    name = session.strategy.find or ranking.suggestion
+    name = session.strategy.find or find_rare_class(session)
     if name is None:
         return None
     progress = session.progress

@@ -23,7 +23,8 @@ from annotator.tui.keymaps import LABEL, Keymap
 from annotator.tui.label import text as label_text
 from annotator.tui.label.answer_screen import AnswerScreen
 from annotator.tui.label.class_info import ClassInfoScreen
-from annotator.tui.label.class_list import ClassList, class_choices
+from annotator.tui.label.class_list import ClassList, class_choices, count_labels
+from annotator.tui.label.error_panel import find_rare_class
 from annotator.tui.label.filmstrip import Filmstrip
 from annotator.tui.label.glossary import terms_on_screen
 from annotator.tui.label.near_duplicates import NearDuplicates
@@ -137,7 +138,7 @@ class LabelScreen(AnswerScreen):
                 do, head = partial(self.perform, command.name), command.title.capitalize()
                 key = next(iter(command.shown_keys(self.keymap)), "")
                 yield Choice(do, head, command.help, key)
-        counts, keys = self.session.class_counts, self.keymap.classes
+        counts, keys = count_labels(self.session), self.keymap.classes
         for name in self.session.classes if self.is_live(LABEL) else ():
             head, label = f"Label as {make_printable(name)}", partial(self.perform, LABEL, name)
             yield Choice(label, head, "", keys.get(name, ""), counts[name])
@@ -236,7 +237,7 @@ class LabelScreen(AnswerScreen):
     def choose_strategy(self) -> None:
         """Ask how items are picked, and pick them so from the next on."""
         session = self.session
-        rare = session.ranking.suggestion if session.ranking and not session.multi else None
+        rare = None if session.multi else find_rare_class(session)
 
         def choose(strategy: StrategyChoice | Within | None) -> None:
             if isinstance(strategy, Within):
@@ -248,7 +249,7 @@ class LabelScreen(AnswerScreen):
                 self.host.show_activity()
 
         parts = within_choices(self.host)
-        dialog = make_strategy_dialog(session.class_counts, session.strategy, rare, parts)
+        dialog = make_strategy_dialog(count_labels(session), session.strategy, rare, parts)
         self.host.push_screen(dialog, choose)
 
     def show_curves(self) -> None:

@@ -24,6 +24,7 @@ from annotator.pages import (
 from annotator.pages.identities import IdentitySource
 from annotator.project.clusters import read_clusters
 from annotator.tui.host import ScreenHost
+from annotator.tui.label.class_list import count_labels
 from annotator.tui.pages.dialogs import page_choices
 from annotator.tui.pages.hit import HitScreen
 from annotator.tui.pages.identities import IdentitiesScreen
@@ -98,7 +99,7 @@ def choose_pages(host: ScreenHost) -> None:
 
     ranking = host.session.ranking
     has_model = ranking is not None and ranking.model is not None
-    choices = page_choices(host.session.class_counts, has_model)
+    choices = page_choices(count_labels(host.session), has_model)
     does = "enter opens the pages"
     host.push_screen(ChoiceScreen(choices, heading="Pages", does=does), choose)
 

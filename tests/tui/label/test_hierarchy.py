@@ -47,6 +47,23 @@ async def test_a_class_stands_below_its_parent_and_any_level_has_a_key(
     assert [row.label for row in log(project)] == ["colour", "red", "blue"]
 
 
+async def test_the_lists_of_pages_and_hunts_count_what_is_below_a_class(
+    make: Any, opened: Any
+) -> None:
+    project = make(classes=INFOS)
+    _label(project, _00="red", _01="blue", _02="red", _03="colour")
+    async with opened(project, size=(100, 40)) as desk:
+        await desk.sees("animal")
+        for key, row in (("g", "colour at random"), ("t", "hunt colour"), ("ctrl+p", "Label as c")):
+            await desk.press(key)
+            await desk.sees("esc cancels")
+            await desk.press(*row.replace(" ", ""))
+            await desk.until(lambda row=row: row in desk.text)
+            assert _row(desk, row).rstrip(" │▊▎").endswith(" 4")
+            await desk.press("escape")
+            await desk.until(lambda: "esc cancels" not in desk.text)
+
+
 async def test_the_dialog_finds_a_class_by_its_parent() -> None:
     choices = class_choices(INFOS, {}, {}, None)
     assert [choice.title for choice in choices] == ["colour", "  red", "  blue", "animal"]
