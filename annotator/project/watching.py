@@ -188,13 +188,27 @@ class FolderWatch:
             return
         listed = list_folder(self._root, relative, SkippedFiles())
         folder.note_listing(time_ns, now)
-        if listed is None or self._places.setdefault(listed.place, relative) != relative:
+        if listed is None or self._is_link(relative, listed.place):
             return  # a project or an export; or a link to a folder that has been listed
         self._note_new(listed)
         for name in listed.folders:
             if name not in self._folders:
                 self._folders[name] = _Folder()
                 self._look_into(name, self._folders[name], now)
+
+    def _is_link(self, relative: str, place: tuple[int, int]) -> bool:
+        """Return whether a folder is listed by another path, which it still has."""
+        first = self._places.setdefault(place, relative)
+        if first == relative:
+            return False
+        try:
+            stat = os.stat(self._root / first)  # noqa: PTH116
+            is_link = (stat.st_dev, stat.st_ino) == place
+        except OSError:
+            is_link = False
+        if not is_link:  # the folder has another name now, or a new one has its number
+            self._places[place] = relative
+        return is_link
 
     def _note_new(self, listed: ListedFolder) -> None:
         refs = [*listed.refs]
@@ -217,9 +231,11 @@ class FolderWatch:
             state = _file_state(file)
             if state is None:
                 del self._waiting[ref]
-            elif state != before or not state[1]:
+            elif state != before:
                 self._waiting[ref] = state, now
-            elif now - since > BROKEN_SECONDS or _is_old(state[2]) or _is_picture(file):
+            elif now - since > BROKEN_SECONDS or (
+                state[1] and (_is_old(state[2]) or _is_picture(file))
+            ):
                 del self._waiting[ref]
                 whole.append(item)
         self._known.extend([item.ref for item in whole])

@@ -175,6 +175,16 @@ def test_a_file_that_is_damaged_becomes_an_item_in_the_end(
     assert looks(folder) == ["d.png"]
 
 
+def test_an_empty_file_becomes_an_item_in_the_end(
+    project: ProjectFolder, folder: FolderWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.images / "d.png").touch()
+    os.utime(project.images / "d.png", (0, 0))
+    assert looks(folder) == []
+    monkeypatch.setattr("annotator.project.watching.BROKEN_SECONDS", 0.0)
+    assert looks(folder) == ["d.png"]
+
+
 def test_files_and_folders_that_go_again_are_forgotten(
     project: ProjectFolder, folder: FolderWatch
 ) -> None:
@@ -187,6 +197,17 @@ def test_files_and_folders_that_go_again_are_forgotten(
     assert looks(folder) == []
     picture(project.images / "sub" / "f.png")
     assert looks(folder) == ["sub/f.png"]
+
+
+def test_a_folder_with_another_name_has_new_items(
+    project: ProjectFolder, folder: FolderWatch
+) -> None:
+    picture(project.images / "sub" / "deep" / "e.png")
+    assert looks(folder) == ["sub/deep/e.png"]
+    (project.images / "sub").rename(project.images / "moved")
+    assert looks(folder) == ["moved/deep/e.png"]
+    (project.images / "link").symlink_to("moved", target_is_directory=True)
+    assert looks(folder) == []
 
 
 def test_links_to_a_folder_above_end_somewhere_and_projects_are_no_images(
