@@ -151,6 +151,7 @@ def report(
     from annotator.project.project import ProjectFolder
     from annotator.report.elements import Thumbnails
     from annotator.report.figures import collect_figures
+    from annotator.report.map_pictures import draw_map_pictures
     from annotator.report.page import render_page
 
     opened = ProjectFolder.open(project)
@@ -159,7 +160,8 @@ def report(
         print_json(collect_figures(opened, part=part))
         return
     with open_output(out, False, overwrite) as place:
-        place.write_bytes(render_page(collect_figures(opened, part=part), Thumbnails(opened)))
+        found, maps = collect_figures(opened, part=part), draw_map_pictures(opened)
+        place.write_bytes(render_page(found, Thumbnails(opened), maps))
     if str(out) != "-":
         where = shell_quoted(out)
         typer.echo(f"Wrote {where}. Over ssh, fetch it: scp HOST:{where} .", err=True)

@@ -15,8 +15,6 @@ from annotator.items.refs import make_printable, plural
 
 if TYPE_CHECKING:
     from annotator.items.ref_table import RefTable
-    from annotator.project.project import ProjectFolder
-    from annotator.session.pool_features import PoolFeatures
     from annotator.session.pool_map import MapGroups, PoolMap
 
 SIZE = (1200, 900)
@@ -57,7 +55,7 @@ def draw_map(
     from annotator.project.item_pool import load_refs
     from annotator.project.project import ProjectFolder
     from annotator.session.pool_features import PoolFeatures
-    from annotator.session.pool_map import COLOURINGS, make_map, map_file
+    from annotator.session.pool_map import COLOURINGS, group_by_project, make_map, map_file
 
     chosen = best_method() if method == "auto" else parse_choice(method, METHODS, "--method")
     colouring = parse_choice(by, COLOURINGS, "--by")
@@ -70,7 +68,7 @@ def draw_map(
     if out is not None:
         from annotator.formats.output_file import open_output
 
-        groups = _group(opened, found, features, refs)
+        groups = group_by_project(opened, found, features, refs)
         with open_output(out, False, overwrite) as place:
             if out.suffix.lower() == ".csv":
                 _write_csv(place, refs, found, groups)
@@ -79,23 +77,6 @@ def draw_map(
     if not quiet:
         where = f": {make_printable(str(out))}" if out else "; key M shows it"
         print_message(f"a map of {plural(len(found.rows), 'item')} by {chosen}{where}")
-
-
-def _group(
-    project: ProjectFolder, found: PoolMap, features: PoolFeatures, refs: RefTable
-) -> MapGroups:
-    from annotator.errors import FeatureError, ProjectError
-    from annotator.log.store import load_log_state
-    from annotator.session.pool_map import group_points
-    from annotator.session.predict import fit
-
-    state = load_log_state(project.labels_file)
-    labels = {last.ref: str(last.label) for _, last in state.labels()}
-    try:
-        fitted = fit(project, state)
-    except (ProjectError, FeatureError):  # too few labels for a model
-        return group_points(found, features, refs, labels, project.settings.names, None)
-    return group_points(found, features, refs, labels, fitted.classes, fitted.model)
 
 
 def _write_picture(out: Path, found: PoolMap, groups: MapGroups, colouring: str) -> None:

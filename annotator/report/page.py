@@ -29,14 +29,16 @@ _MOST_SLICES = 30
 """The largest number of slices in their table; those with the largest errors are kept."""
 
 
-def render_page(found: Mapping[str, Any], thumbnail: Thumbnail) -> bytes:
-    """Return the page in UTF-8. `found` comes from `collect_figures`."""
+def render_page(
+    found: Mapping[str, Any], thumbnail: Thumbnail, maps: Sequence[Markup] = ()
+) -> bytes:
+    """Return the page in UTF-8. `found` comes from `collect_figures`, `maps` are figures."""
     name = Path(found["provenance"]["project"]).name
     body = html_element(
         "main", _head(name, found), _estimate(found), _slices(found), _progress(found),
-        _classes(found),
-        _confusion(found), _proposals(found), _gallery("Likely mislabelled", "Labels that a "
-        "model fitted without them contradicts most.", found["suspicious"], thumbnail),
+        _classes(found), _confusion(found), _map(maps), _proposals(found),
+        _gallery("Likely mislabelled", "Labels that a model fitted without them contradicts most.",
+                 found["suspicious"], thumbnail),
         _gallery("Most doubtful", "Open items whose two likeliest classes are closest.",
                  found["doubtful"], thumbnail),
         _gallery("Hardest", "Items on which the model was most confidently wrong before the label.",
@@ -226,6 +228,14 @@ def _cell(counts: Sequence[Sequence[int]], i: int, j: int) -> Markup | None:
     share = counts[i][j] / sum(counts[i])
     kind = "right" if i == j else "wrong"
     return html_element("span", f"{counts[i][j]:,}", class_=kind, style=f"--share:{share:.2f}")
+
+
+def _map(maps: Sequence[Markup]) -> Markup | None:
+    if not maps:
+        return None
+    words = "Each dot stands for the items at its place; items near each other look alike. Key M "
+    words += "on the labelling screen opens a region of it as pages."
+    return _section("Map", _note(words), *maps)
 
 
 def _proposals(found: Mapping[str, Any]) -> Markup | None:

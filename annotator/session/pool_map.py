@@ -10,13 +10,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.errors import FeatureError, ProjectError
 from annotator.images.scatter import Colour, Region, group_colours, points_inside
 from annotator.items.atomic import read_file, write_atomically
 from annotator.items.ref_table import RefTable
 from annotator.learn.model import Model
 from annotator.learn.plane import project_to_plane
+from annotator.log.store import load_log_state
 from annotator.project.label_sets import name_decisions
+from annotator.project.project import ProjectFolder
 from annotator.session.pool_features import PoolFeatures
+from annotator.session.predict import fit
 
 COLOURINGS = ("class", "prediction", "error")
 DOUBTS = 5
@@ -170,6 +174,19 @@ def group_points(
         doubt[(label >= 0) & (label != predicted)] = 1
         doubt[(label >= 0) & (label == predicted)] = 0
     return MapGroups(tuple(classes), label, predicted, doubt)
+
+
+def group_by_project(
+    project: ProjectFolder, pool_map: PoolMap, features: PoolFeatures, refs: RefTable
+) -> MapGroups:
+    """Return what each point is by the project's labels, and by a model if there are enough."""
+    state = load_log_state(project.labels_file)
+    labels = {last.ref: str(last.label) for _, last in state.labels()}
+    try:
+        fitted = fit(project, state)
+    except (ProjectError, FeatureError):  # too few labels for a model
+        return group_points(pool_map, features, refs, labels, project.settings.names, None)
+    return group_points(pool_map, features, refs, labels, fitted.classes, fitted.model)
 
 
 def map_file(project: Path, method: str) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
 import subprocess
@@ -29,6 +31,7 @@ from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from annotator.report.elements import Markup, Thumbnails
 from annotator.report.figures import collect_figures
+from annotator.report.map_pictures import draw_map_pictures
 from annotator.report.page import render_page
 from annotator.report.status import format_status, project_status
 from annotator.session.open import open_session
@@ -184,6 +187,25 @@ def test_names_are_text_and_nothing_is_fetched_or_run(project: Path) -> None:
     assert sources
     assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
     assert not [name for name in document.xpath("//@*") if "javascript:" in name]
+
+
+def test_the_map_is_a_picture_for_each_colouring_with_its_counts(project: Path) -> None:
+    opened = ProjectFolder.open(project)
+    maps = draw_map_pictures(opened)
+    page = render_page(_figures(project), _no_picture, maps)
+    document = html.document_fromstring(page.decode())
+    pictures = document.xpath("//figure[contains(., 'The map')]")
+    assert len(pictures) == 3
+    for picture in pictures:
+        (source,) = picture.xpath("./img/@src")
+        with Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))) as image:
+            assert image.size == (720, 540) and len(image.convert("RGB").getcolors()) > 2
+    assert "open 30" in pictures[0].text_content()  # 80 items, 50 of them labelled
+
+
+def test_a_project_without_features_has_no_map(tmp_path: Path) -> None:
+    settings = Settings(classes=(ClassInfo("ok"),), images=str(tmp_path))
+    assert draw_map_pictures(ProjectFolder.create(tmp_path / "p", settings)) == []
 
 
 def test_without_features_the_page_says_what_is_missing(tmp_path: Path) -> None:
