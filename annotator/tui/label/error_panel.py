@@ -153,7 +153,9 @@ def describe_wait(session: LabelSession) -> str:
     return "after some 25 labels"
 
 
-def error_lines(state: PoolErrorState, cells: int, wait: str = "") -> list[Line]:
+def error_lines(
+    state: PoolErrorState, cells: int, wait: str = "", *, brief: bool = False
+) -> list[Line]:
     """Return the lines of the estimate, its interval and its effective number of labels.
 
     Before there is an estimate they say when it comes: that is `wait`, until labels are drawn.
@@ -177,8 +179,8 @@ def error_lines(state: PoolErrorState, cells: int, wait: str = "") -> list[Line]
         return lines
     each: Line = [(f" {format_percent(found.tags.value)}", "strong"), (" of classes", "text")]
     ends = f"90 %: {format_interval(found.tags.low, found.tags.high)} "
-    return [*lines, [(" of whole sets; class by class:", "dim")],
-            justify_line(each, [(ends, "text")], cells)]  # fmt: skip
+    between: list[Line] = [] if brief else [[(" of whole sets; class by class:", "dim")]]
+    return [*lines, *between, justify_line(each, [(ends, "text")], cells)]
 
 
 def history_lines(state: PoolErrorState, cells: int, rows: int) -> list[Line]:

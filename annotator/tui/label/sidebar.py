@@ -29,8 +29,8 @@ PANEL_ROWS = 8
 """Lines of the lower panel before a class gets more than one line."""
 SOON = 0.06
 """Seconds in which a quick fit may arrive, so that all changes go out at once."""
-PROGRESS_ROWS = 5
-"""Lines that the lower panel keeps beside many classes."""
+PROGRESS_ROWS = 4
+"""Lines that the lower panel keeps beside many classes, with the gap above it."""
 
 
 class Sidebar(Vertical):

@@ -72,7 +72,7 @@ class TopPanel(Lines):
 def count_top_rows(rows: int, *, several: bool = False) -> int:
     """Return the lines of the panel in a sidebar of `rows` lines."""
     if rows < HIGH_ROWS:
-        return 6 if several else 5
+        return 5
     return (7 if rows < ROOMY_ROWS else 8) + (2 if several else 0)
 
 
@@ -81,9 +81,8 @@ def top_lines(state: TopState, cells: int, height: int) -> list[Line]:
     if state.first is not None:
         lines = first_lines(*state.first, cells)
     else:
-        lines = error_lines(state.error, cells, state.wait)
-        # A way on each line needs as many lines as there are ways, and one for the outlook.
-        full = height - (2 if state.several else 0) >= 7
+        full = height - (2 if state.several else 0) >= 7  # a line for each way
+        lines = error_lines(state.error, cells, state.wait, brief=not full)
         ways = list(way_lines(state, cells)) if full else compact_lines(state, cells)
         outlook = outlook_lines(state.error, state.per_minute, cells) or [[]]
         lines += _shorten(outlook, max(1, height - len(lines) - (len(ways) if full else 1)), cells)

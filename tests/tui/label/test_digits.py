@@ -217,7 +217,7 @@ async def test_several_classes_are_chosen_by_the_digits_of_the_picture(
 async def test_the_wheel_moves_the_other_classes_not_the_digits(make: Any, opened: Any) -> None:
     async with opened(make(4, MANY)) as desk:
         digits = await shown(desk)
-        last = lambda: desk.text.splitlines()[11][54:]  # noqa: E731
+        last = lambda: desk.text.splitlines()[16][54:]  # noqa: E731
         before = last()
         for _ in range(3):
             desk.app.label_screen.sidebar.query_one("#classes").on_mouse_scroll_down()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from annotator.learn.audit import AuditPlan
-from annotator.learn.error_estimate import ErrorEstimate
+from annotator.learn.error_estimate import ErrorEstimate, Interval
 from annotator.learn.remaining_work import RemainingWork
 from annotator.tui.label.error_panel import PoolErrorState
 from annotator.tui.label.glossary import GLOSSARY
@@ -68,6 +68,16 @@ def test_the_lines_depend_on_the_window_alone() -> None:
                   replace(STATE, first=((("A", "ok"),), "G: pages")))  # fmt: skip
         assert {len(top_lines(state, 26, height)) for state in states} == {height}
     assert count_top_rows(21) < count_top_rows(26) <= count_top_rows(36)
+
+
+def test_with_several_classes_an_item_both_errors_are_shown_even_in_a_low_window() -> None:
+    assert SHOWN.estimate is not None
+    both = replace(SHOWN.estimate, tags=Interval(0.012, 0.004, 0.02))
+    for height in (count_top_rows(21), count_top_rows(26, several=True)):
+        state = replace(STATE, error=replace(SHOWN, estimate=both), several=True)
+        text = drawn(state, 34, height)
+        assert "4.2 %" in text and "1.2 % of classes" in text and "enough for" in text
+        assert "left" in text
 
 
 async def label(desk: Any, truth: Any, count: int) -> None:
