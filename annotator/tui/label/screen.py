@@ -59,6 +59,8 @@ class LabelScreen(AnswerScreen):
         """True once the whole pool is known."""
         self.phase: LabelPhase | None = None
         """The phase that is on screen; None before the first."""
+        self._ignored = False
+        """True after the key of one of several classes that came before it was on screen."""
 
     def compose(self) -> ComposeResult:
         """Lay out the picture beside the sidebar, between header and footer."""
@@ -171,8 +173,13 @@ class LabelScreen(AnswerScreen):
         if answers and self._held(event.key, event.time):
             self.say("key held down: one press, one answer", "dim", 1.5)
         elif name == LABEL and not self.picture.typed_on(painted_at):
+            self._ignored = self.session.multi
             self.say("not on screen yet: key ignored", "dim", 1.5)
+        elif name == "confirm" and self._ignored:  # that class would be missing from the label
+            self._ignored = False
+            self.say("a class key came too early: choose again, then confirm", "warn")
         elif name:
+            self._ignored = False
             self.perform(name, argument)
 
     def is_live(self, name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -29,6 +30,7 @@ from annotator.report.status import project_status
 from annotator.session.label_arrays import LabelArrays
 from annotator.session.predict import predictions_csv
 from annotator.terminal.caps import Technique, TerminalCapabilities
+from annotator.tui.label.class_list import ClassList
 from annotator.tui.label.error_panel import pool_error_state
 from annotator.tui.launch import prepare_label_app
 from annotator.tui.session_summary import summarize_session
@@ -66,6 +68,25 @@ async def test_keys_toggle_and_enter_confirms(make: Any) -> None:
             assert "labels:  red 1, big 1, old 1, (none) 1" in receipt
     assert _labels(project) == dict(zip(asked, ["red|old", "big", "(none)"], strict=True))
     assert project_status(project)["classes"] == {"red": 1, "big": 1, "old": 1, "(none)": 1}
+
+
+async def test_a_label_is_not_confirmed_without_a_class_key_that_came_too_early(
+    make: Any, opened: Any, log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = make(4, [f"class {n:02d}" for n in range(12)], multi_label=True)
+    async with opened(project) as desk:
+        classes, ref = desk.app.screen.query_one(ClassList), desk.current
+        await desk.until(lambda: classes.painted_at < math.inf)
+        with monkeypatch.context() as unpainted:
+            unpainted.setattr(classes, "painted_at", math.inf)
+            await desk.press("1")
+            await desk.sees("not on screen yet: key ignored")
+        await desk.press("enter")
+        await desk.sees("choose again, then confirm")
+        assert desk.current == ref
+        await desk.press("1", "enter")
+        await desk.until(lambda: desk.current != ref)
+    assert [row.label for row in log(project)] == ["class 00"]
 
 
 def test_a_rare_class_among_sets_is_suggested_as_a_class_to_hunt(
