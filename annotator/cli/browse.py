@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from annotator.cli.option_types import complete_names
+from annotator.cli.project_names import complete_classes
 from annotator.cli.project_options import (
     AnnotatorOption,
     GraphicsOption,
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     from annotator.tui.host import ScreenHost
 
 LabelOption = Annotated[
-    str | None, typer.Option("--class", help="The class that the pages ask about.")
+    str | None,
+    typer.Option(
+        "--class", help="The class that the pages ask about.", autocompletion=complete_classes
+    ),
 ]
 SelectOption = Annotated[
     str,

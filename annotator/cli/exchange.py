@@ -14,6 +14,7 @@ from annotator.cli.option_types import (
     SkipFaultyOption,
     complete_names,
 )
+from annotator.cli.project_names import complete_classes, complete_searches
 from annotator.cli.project_options import ProjectArgument, format_output_name
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable
@@ -39,6 +40,14 @@ _LONG_EXPORT = 50_000
 """An export of more items than this shows its progress."""
 
 
+def _complete_only(ctx: typer.Context, incomplete: str) -> list[str]:
+    words = ("labelled", "human", "flagged", "unflagged")
+    return [
+        *(word for word in words if word.startswith(incomplete)),
+        *complete_searches(ctx, incomplete),
+    ]
+
+
 def complete_formats() -> list[str]:
     """Return the names of all formats, for shell completion."""
     from annotator.formats.format import list_formats
@@ -58,7 +67,10 @@ def export(
         ),
     ] = None,
     class_: Annotated[
-        list[str] | None, typer.Option("--class", help="Only items of this class; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--class", help="Only items of this class; repeatable.", autocompletion=complete_classes
+        ),
     ] = None,
     level: Annotated[
         str | None,
@@ -72,7 +84,7 @@ def export(
         typer.Option(
             help="Only labelled, human (no machine labels), flagged or unflagged items, or those "
             "that match a query (see search); repeatable.",
-            autocompletion=lambda: ["labelled", "human", "flagged", "unflagged"],
+            autocompletion=_complete_only,
         ),
     ] = None,
     min_agreement: Annotated[

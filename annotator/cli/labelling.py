@@ -16,6 +16,7 @@ from annotator.cli.option_types import (
     SkipFaultyOption,
     complete_names,
 )
+from annotator.cli.project_names import complete_inner_classes
 from annotator.cli.project_options import (
     AnnotatorOption,
     ClassesOption,
@@ -74,7 +75,9 @@ def run(
     refine: Annotated[
         str | None,
         typer.Option(
-            metavar="CLASS", help="Give the items of a class one of the classes below it."
+            metavar="CLASS",
+            help="Give the items of a class one of the classes below it.",
+            autocompletion=complete_inner_classes,
         ),
     ] = None,
     watch: Annotated[

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from annotator.cli.option_types import complete_names
+from annotator.cli.project_names import complete_classes
 from annotator.errors import MOST_LISTED, FeatureError, ProjectError
 from annotator.items.json_text import to_json_text
 from annotator.items.refs import make_printable, shell_quoted
@@ -52,7 +53,10 @@ StrategyOption = Annotated[
         autocompletion=complete_names("annotator.learn.registry:STRATEGIES"),
     ),
 ]
-FindOption = Annotated[str | None, typer.Option(help="Search for this rare class.")]
+FindOption = Annotated[
+    str | None,
+    typer.Option(help="Search for this rare class.", autocompletion=complete_classes),
+]
 EstimatorOption = Annotated[
     str | None,
     typer.Option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from annotator.cli.project_names import complete_search_names, complete_searches
 from annotator.cli.project_options import JsonOption, ProjectArgument, print_json
 from annotator.errors import QueryError
 from annotator.items.refs import make_printable, plural, shell_quoted
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 OnlyOption = Annotated[
     str | None,
     typer.Option(
-        "--only", metavar="QUERY", help="Only items that match a query, or a saved one: @NAME."
+        "--only",
+        metavar="QUERY",
+        help="Only items that match a query, or a saved one: @NAME.",
+        autocompletion=complete_searches,
     ),
 ]
 
@@ -33,7 +37,10 @@ def search(
     project: ProjectArgument,
     query: Annotated[
         list[str] | None,
-        typer.Argument(help="Terms separated by spaces; an item must match all of them."),
+        typer.Argument(
+            help="Terms separated by spaces; an item must match all of them.",
+            autocompletion=complete_searches,
+        ),
     ] = None,
     as_json: JsonOption = False,
     most: Annotated[
@@ -44,7 +51,10 @@ def search(
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="Print the saved searches.")] = False,
     forget: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Delete a saved search.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Delete a saved search.", autocompletion=complete_search_names
+        ),
     ] = None,
     measure: Annotated[
         bool,

@@ -160,6 +160,8 @@ def completion(
     script = get_completion_script(
         prog_name="annotator", complete_var="_ANNOTATOR_COMPLETE", shell=shell
     )
+    if shell == "bash":  # otherwise bash cuts @night into two words
+        script += "\nCOMP_WORDBREAKS=${COMP_WORDBREAKS//@/}\n"
     if shell == "zsh":
         # The first Tab loads the file as a function; it should complete as well.
         script = script.replace(

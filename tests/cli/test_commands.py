@@ -240,6 +240,33 @@ def test_completion_knows_the_values_of_options(typed: str, completed: list[str]
     assert ran.stdout.split() == completed, ran.stderr
 
 
+def test_completion_knows_the_classes_and_saved_searches_of_a_project(tmp_path: Path) -> None:
+    (tmp_path / "photos.annotator").mkdir()
+    (tmp_path / "photos.annotator" / "annotator.toml").write_text(
+        '[[classes]]\nname = "car"\nparent = "vehicle"\n[[classes]]\nname = "vehicle"\n'
+        '[[classes]]\nname = "cat"\n'
+    )
+    (tmp_path / "photos.annotator" / "searches.csv").write_text("name,query\nnight,camera=3\n")
+    project = "photos.annotator"
+    for typed, completed in (
+        ("run photos --refine ", ["vehicle"]),
+        (f"run {project} --find c", ["car", "cat"]),
+        (f"browse {project} --class v", ["vehicle"]),
+        ("run photos --only @n", ["@night"]),
+        (f"search {project} @", ["@night"]),
+        (f"search {project} --forget n", ["night"]),
+        (f"export {project} x --only ", ["labelled", "human", "flagged", "unflagged", "@night"]),
+        ("run elsewhere --find ", []),
+    ):
+        words = f"annotator {typed}"
+        ran = subprocess.run(
+            [sys.executable, "-m", "annotator"], capture_output=True, text=True, cwd=tmp_path,
+            env={"_ANNOTATOR_COMPLETE": "complete_bash", "COMP_WORDS": words,
+                 "COMP_CWORD": str(len(words.split(" ")) - 1), "PATH": "/usr/bin:/bin"},
+        )  # fmt: skip
+        assert ran.stdout.split() == completed, (typed, ran.stderr)
+
+
 def test_help_and_status_import_nothing_heavy() -> None:
     code = (
         "import sys\nsys.argv = ['annotator', '--help']\n"
