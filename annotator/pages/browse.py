@@ -16,7 +16,7 @@ from annotator.learn.targets import ONE_CLASS, TagSets, Targets
 from annotator.pages import orders
 from annotator.pages.journal import PageJournal
 from annotator.pages.orders import Rows
-from annotator.pages.page import Page, SelectionMode
+from annotator.pages.page import Page, SelectionMode, without_items
 from annotator.pages.request import PageOrder, PageRequest
 from annotator.pages.source import SessionSource, SubmittedPage
 from annotator.pages.tag_sets import predicted_sets
@@ -91,9 +91,8 @@ class BrowseSource(SessionSource):
             return page
         gone = plural(len(page.refs) - len(left), "item has", "items have")
         note = f"{gone} an answer by now, and left this page"
-        selected = {ref: name for ref, name in page.selected.items() if ref in left}
-        rest = replace(page, refs=tuple(left), selected=selected, draws={}, note=note)
-        return rest if left else None
+        rest = without_items(page, set(page.refs) - set(left))
+        return replace(rest, draws={}, note=note) if left else None
 
     def _make_page(self) -> Page | None:
         rows = self._open_rows()

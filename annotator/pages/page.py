@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -31,6 +31,11 @@ class SelectionMode(StrEnum):
     """Selected items are not of the page's class and are asked again. The rest gets the class."""
     POSITIVES_ONLY = "positives-only"
     """Selected items get the page's class. The rest stays unanswered."""
+
+
+def new_key() -> str:
+    """Return an id that no other page has."""
+    return uuid.uuid4().hex
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +61,18 @@ class Page:
     number: int = 1
     of: int | None = None
     """Number of pages in all; None if it is unknown."""
-    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    key: str = field(default_factory=new_key)
     """The page's id in the log and in the journal."""
     note: str = ""
     """A line to show above the page."""
+
+
+def without_items(page: Page, gone: Collection[str]) -> Page:
+    """Return a page without some items, under a key of its own: places on it mean other items."""
+    refs = tuple(ref for ref in page.refs if ref not in gone)
+    selected = {ref: name for ref, name in page.selected.items() if ref not in gone}
+    draws = {ref: drawn for ref, drawn in page.draws.items() if ref not in gone}
+    return replace(page, refs=refs, selected=selected, draws=draws, key=new_key())
 
 
 class PageNotReady(AnnotatorError):

@@ -21,6 +21,7 @@ from annotator.pages.page import (
     answers_of_page,
     page_extra,
     page_from_entries,
+    without_items,
 )
 from annotator.project.label_sets import is_known_label
 from annotator.project.settings import ClassInfo
@@ -312,19 +313,19 @@ class SessionSource(PageSource):
 
     def _lease(self, page: Page) -> Page | None:
         """Return the page without what came to another annotator's screen just now."""
+        if self._leases is not None:
+            queue = self.session.queue
+            mine = {queue.refs[queue[place].row] for place in range(len(queue))}
+            taken = self._leases.lease(self._open.values()) - mine
+            if taken & set(page.refs):
+                del self._open[page.key]
+                page = without_items(page, taken)
+                if not page.refs:
+                    return None
+                self._open[page.key] = page
         answered = self.session.is_answered
         self._unanswered[page.key] = {ref for ref in page.refs if not answered(ref)}
-        if self._leases is None:
-            return page
-        queue = self.session.queue
-        mine = {queue.refs[queue[place].row] for place in range(len(queue))}
-        taken = self._leases.lease(self._open.values()) - mine
-        if taken & set(page.refs):
-            page = replace(page, refs=tuple(ref for ref in page.refs if ref not in taken))
-            self._open[page.key] = page
-        if not page.refs:
-            del self._open[page.key]
-        return page if page.refs else None
+        return page
 
 
 class ItemListSource(SessionSource):

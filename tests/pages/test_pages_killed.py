@@ -82,6 +82,7 @@ def test_items_answered_since_the_kill_are_not_on_the_page_again(tmp_path: Path)
     assert list(page.refs) == [ref for ref in refs if ref != refs[2]]
     assert page.selected == {refs[0]: None} and not page.draws
     assert "1 item has an answer by now" in page.note
+    assert page.key not in (tmp_path / "page.jsonl").read_text()  # its places mean other items
     source.submit(page, page.selected)
     assert [entry.label for entry in session.state.standing[refs[2]]] == ["defect"]
 
