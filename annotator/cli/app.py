@@ -52,8 +52,9 @@ def main() -> NoReturn:
         if "annotator.tui.launch" in sys.modules and isinstance(end.code, int):
             # A screen was open. Threads may still compute in a library whose clean-up waits for
             # them, at worst for ever. All labels are on disk.
-            sys.stdout.flush()
-            sys.stderr.flush()
+            with contextlib.suppress(OSError, ValueError):  # the terminal may be gone
+                sys.stdout.flush()
+                sys.stderr.flush()
             os._exit(end.code)
         raise
 
