@@ -21,6 +21,8 @@ from annotator.tui.label.error_panel import PoolErrorState, error_lines, outlook
 from annotator.tui.styled_text import Line, clip_end, justify_line, line_width, wrap_text
 from annotator.tui.widgets.lines import Lines
 
+USUAL_ROWS = 21
+"""Lines of a sidebar below which error and time have one line each: nine classes need the rest."""
 HIGH_ROWS = 26
 """Lines of a sidebar from which each way to the end has a line of its own."""
 ROOMY_ROWS = 36
@@ -72,7 +74,7 @@ class TopPanel(Lines):
 def count_top_rows(rows: int, *, several: bool = False) -> int:
     """Return the lines of the panel in a sidebar of `rows` lines."""
     if rows < HIGH_ROWS:
-        return 5
+        return 5 if rows >= USUAL_ROWS else 3
     return (7 if rows < ROOMY_ROWS else 8) + (2 if several else 0)
 
 
@@ -85,15 +87,15 @@ def top_lines(state: TopState, cells: int, height: int) -> list[Line]:
         lines = error_lines(state.error, cells, state.wait, brief=not full)
         ways = list(way_lines(state, cells)) if full else compact_lines(state, cells)
         outlook = outlook_lines(state.error, state.per_minute, cells) or [[]]
-        lines += _shorten(outlook, max(1, height - len(lines) - (len(ways) if full else 1)), cells)
+        lines += _shorten(outlook, height - len(lines) - (len(ways) if full else 1), cells)
         lines += ways
     return [*lines, *[[]] * height][:height]
 
 
 def _shorten(lines: list[Line], most: int, cells: int) -> list[Line]:
     """Return at most `most` of the lines; the last one shows by … that others follow."""
-    if len(lines) <= most:
-        return lines
+    if len(lines) <= most or most < 1:
+        return lines[: max(0, most)]
     text, role = lines[most - 1][0]
     return [*lines[: most - 1], [(clip_end(text, cells - 2) + "…", role)]]
 
