@@ -390,8 +390,6 @@ class SharedFrameBackend(FrameBackend):
     ) -> None:
         super().__init__(caps, background, first_id)
         self._names: deque[str] = deque()
-        self._left = False
-        """True once the terminal is left: it reads no memory any more."""
         self._places: dict[tuple[float, int], int] = {}
 
     def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
@@ -404,20 +402,16 @@ class SharedFrameBackend(FrameBackend):
     def begin(self, area: Area) -> bytes:
         """Free all pictures, and open the ring of the full canvas."""
         self._places.clear()
-        self._left = False
         return super().begin(area)
 
     def end(self) -> bytes:
         """Free all pictures, and the memory of those that were never read."""
-        self._left = True
         while self._names:
             unlink_shared_memory(self._names.popleft())
         return super().end()
 
     def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
         """Return the command that reads a slot's frame from shared memory."""
-        if self._left:
-            return b""
         opened = self._open(payload.level, area)
         self._level[slot] = payload.level
         pixels, (width, height) = payload.parts[0].data, canvas_size(area, payload.level)

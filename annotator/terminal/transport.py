@@ -55,6 +55,11 @@ def _run_tmux(env: Mapping[str, str], *arguments: str) -> str:
 FOLDER = Path("/dev/shm")  # noqa: S108  where POSIX shared memory lies on Linux
 
 
+_RECENT: dict[str, None] = {}
+"""The names that were written last, oldest first; older ones have been read or removed."""
+_MOST_RECENT = 256
+
+
 def write_shared_memory(data: bytes) -> str:
     """Put bytes into shared memory that only this user reads. Returns its name.
 
@@ -72,9 +77,22 @@ def write_shared_memory(data: bytes) -> str:
         raise
     finally:
         os.close(file)
+    _RECENT[name] = None
+    if len(_RECENT) > _MOST_RECENT:
+        del _RECENT[next(iter(_RECENT))]
     return name
 
 
 def unlink_shared_memory(name: str) -> None:
     """Remove memory that was never read; the terminal removes what it reads."""
+    _RECENT.pop(name, None)
     (FOLDER / name[1:]).unlink(missing_ok=True)
+
+
+def unlink_recent_memory() -> None:
+    """Remove what no terminal has read. Call it when the program ends.
+
+    A screen that closes after the terminal was left may still have written a picture.
+    """
+    for name in list(_RECENT):
+        unlink_shared_memory(name)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from annotator.errors import TerminalError
+from annotator.errors import AnnotatorError, TerminalError
 from annotator.log.entries import LogState
 from annotator.project.project import ProjectFolder
 from annotator.session.open import open_session
@@ -91,7 +91,7 @@ def run_label_app(
         project, annotator, caps, features=features, audit=audit, finder=finder, opening=opening,
         part=part, watch=watch,
     ) as app:  # fmt: skip
-        error = app.run()
+        error = _run(app)
         if error is not None:
             raise error
         summary = summarize_session(str(project.folder), app.session, app.pace, app.exit_status)
@@ -191,7 +191,7 @@ def run_review_app(
     caps = _open_terminal(graphics)
     begun = time.monotonic()
     with prepare_review_app(project, annotator, found, evidence, queue, caps) as app:
-        error = app.run()
+        error = _run(app)
         if error is not None:
             raise error
         review, seconds = app.review, time.monotonic() - begun
@@ -201,6 +201,15 @@ def run_review_app(
 def _keymap(project: ProjectFolder) -> Keymap:
     settings = project.settings
     return make_keymap(settings.keymap, settings.classes, settings.keys, settings.digits)
+
+
+def _run(app: LabelApp | ReviewApp) -> AnnotatorError | None:
+    from annotator.terminal.transport import unlink_recent_memory
+
+    try:
+        return app.run()
+    finally:
+        unlink_recent_memory()
 
 
 def _open_terminal(graphics: str) -> TerminalCapabilities:

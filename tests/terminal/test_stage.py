@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from annotator.items.refs import Item
+from annotator.terminal import transport
 from annotator.terminal.backend import Payload
 from annotator.terminal.caps import Technique
 from annotator.terminal.requests import EncodeJob, PictureRequest, ScreenState
@@ -68,6 +69,15 @@ def test_on_the_same_machine_pictures_go_through_memory_and_none_stays_in_it(mem
         assert shown(session.screen) == ITEMS[session.index % len(ITEMS)]
         session.screen.feed(session.stage.end())
         assert not list(memory.iterdir())
+
+
+def test_what_no_terminal_has_read_is_removed_at_the_end(memory: Path) -> None:
+    kept = transport.write_shared_memory(b"a picture for a terminal that has gone")
+    read = transport.write_shared_memory(b"another")
+    (memory / read[1:]).unlink()  # by the terminal
+    assert [path.name for path in memory.iterdir()] == [kept[1:]]
+    transport.unlink_recent_memory()
+    assert not list(memory.iterdir())
 
 
 def test_on_the_same_machine_a_new_picture_costs_a_few_bytes(memory: Path) -> None:
