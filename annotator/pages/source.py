@@ -290,7 +290,9 @@ class SessionSource(PageSource):
             for ref in page.refs
             for entry in standing.get(ref, [])
         )
-        if not answered and all(row >= 0 for row in self.session.queue.rows(page.refs)):
+        queue = self.session.queue
+        rows = queue.rows(page.refs)
+        if not answered and -1 not in rows and queue.inside()[rows].all():
             self._ready.append(page)
 
     def _with_known_classes(self, page: Page) -> Page | None:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from annotator.pages import BrowseSource, Page, SelectionMode
 from annotator.pages.journal import PageJournal
 from tests.pages.page_sources import session_on, wish
@@ -85,6 +87,16 @@ def test_items_answered_since_the_kill_are_not_on_the_page_again(tmp_path: Path)
     assert page.key not in (tmp_path / "page.jsonl").read_text()  # its places mean other items
     source.submit(page, page.selected)
     assert [entry.label for entry in session.state.standing[refs[2]]] == ["defect"]
+
+
+def test_a_page_with_items_outside_of_what_is_asked_now_does_not_come_back(tmp_path: Path) -> None:
+    refs = killed(tmp_path)
+    session = session_on(tmp_path)
+    asked = np.array([ref not in refs[:3] for ref in session.queue.refs])
+    session.queue.restrict(asked)
+    page = BrowseSource(session, wish(), journal=PageJournal(tmp_path / "page.jsonl")).next()
+    assert page is not None
+    assert not set(page.refs) & set(refs[:3]) and not page.selected
 
 
 def test_other_pages_do_not_begin_with_the_one_that_was_left(tmp_path: Path) -> None:
