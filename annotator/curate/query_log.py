@@ -26,13 +26,15 @@ class ClassNames:
     """True if a label is a set of classes."""
 
     def find(self, wanted: str, state: LogState) -> Callable[[str], bool]:
-        """Return a test for classes: of this name in any case, below it, or matching it as a glob.
+        """Return a test for classes: of this name or path, below it, or matching it as a glob.
 
         Raises `QueryError` that lists the classes.
         """
         used = (name for label in state.counts if label for name in self.split(label))
         known = list(dict.fromkeys([*self.names, *used]))
         named = [wanted] if wanted in known else list(filter(text_test(wanted), known))
+        if not named and self.tree is not None:  # a path, as the lists show it: vehicle/car
+            named = [name for name in known if text_test(wanted)(self.tree.path(name))]
         if not named or (len(named) > 1 and not set(wanted) & set("*?")):
             close = difflib.get_close_matches(wanted, known, 1)
             hint = f" Did you mean {make_printable(close[0])}?" if close and not named else ""

@@ -96,6 +96,7 @@ def search(project: ProjectFolder, query: str, features: bool = False) -> Search
         ("path:*c.png", [2]),
         ("label:vehicle", [0, 2]),  # and what is below it in the tree
         ("label:car", [0]),
+        ("label:Vehicle/car", [0]),  # as the lists show it
         ("label:*", [0, 1, 2, 4]),
         ("by:ANA", [0]),
         ("by:b*", [1, 2, 4]),
