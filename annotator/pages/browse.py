@@ -84,7 +84,7 @@ class BrowseSource(SessionSource):
     def _without_answered(self, page: Page) -> Page | None:
         """Return a resumed page without the items that were answered since; None for no item.
 
-        The items that are left are no random draw any more.
+        The items that are left do not count as a random draw any more.
         """
         left = [ref for ref in page.refs if not self.session.is_answered(ref)]
         if len(left) == len(page.refs):

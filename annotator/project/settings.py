@@ -30,7 +30,7 @@ PICTURE_MODES = ("quick", "exact")
 SEEN_GUARD_MODES = ("auto", "on", "off")
 """Guard against keys pressed before their picture was drawn; auto is on over slow connections."""
 DIGIT_MODES = ("model", "fixed")
-"""What digits mean with more than nine classes: the nine likeliest, or always the first nine."""
+"""The classes of the digits, of more than nine: the likeliest nine, or always the first nine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -303,8 +303,8 @@ class LabelScreen(AnswerScreen):
 _ASKED = (LabelPhase.ASKING, LabelPhase.AUDITING)
 _DONE = (LabelPhase.FINISHED, LabelPhase.WAITING)
 _MOST_NEEDED = (
-    "return", "confirm", "skip", "undo", "again", "help", "quit", "back", "forward", "flag",
-    "hide", "strategy",
+    "return", "confirm", "skip", "undo", "again", "help", "quit", "pages", "back", "forward",
+    "flag", "hide", "strategy",
 )  # fmt: skip
 """The commands that stay in the footer of a narrow window, the most needed first."""
 
@@ -363,12 +363,12 @@ COMMANDS: dict[str, Command[LabelScreen]] = command_table(
         works=lambda screen: screen.session.last_decision is not None,
     ),
     Command(
-        "back", "look back", "Look back at the answer before; a class key corrects it in place.",
+        "back", "look back", "Look at the answer before; a class key corrects it.",
         LabelScreen.walk_back, lambda screen: _walks(screen) or _answered(screen),
         works=lambda screen: screen.walk.begins,
     ),
     Command(
-        "forward", "forward", "Look at the answer after it, and after the last at the question.",
+        "forward", "forward", "Look at the answer after it; after the last, the question.",
         LabelScreen.walk_forward, _in_view, works=_walks,
     ),
     Command(
