@@ -416,7 +416,7 @@ COMMANDS: dict[str, Command[LabelScreen]] = command_table(
         LabelScreen.toggle_group, _asking,
     ),
     Command(
-        "strategy", "strategy", "Choose how items are picked: hunt a class, or within a query.",
+        "strategy", "strategy", "Choose how items are picked, hunt a class or in a query.",
         LabelScreen.choose_strategy, _asking_or_within,
     ),
     Command(

@@ -63,7 +63,8 @@ async def test_the_help_screen_names_every_live_command_and_its_keys(
         live = desk.app.label_screen.live_commands()
         assert len(live) > 12
         for command in live:
-            line = next(line for line in desk.text.splitlines() if command.help in line)
+            line = next((line for line in desk.text.splitlines() if command.help in line), "")
+            assert line, command
             keys = command.shown_keys(desk.app.label_screen.keymap)
             assert all(key in line for key in keys), (line, keys)
 
