@@ -39,7 +39,7 @@ from annotator.learn.pool_scan import (
     uniform_proba,
 )
 from annotator.learn.registry import DEFAULT_STRATEGY, STRATEGIES
-from annotator.learn.remaining_work import RemainingWork, measure_work
+from annotator.learn.remaining_work import RemainingWork, doubt_factors, measure_work
 from annotator.learn.rows import Rows, UnitRows, one_thread
 from annotator.learn.slices import AuditedSample, PoolSample
 from annotator.learn.stopping import (
@@ -86,6 +86,9 @@ class Ranking:
     """The history of the estimate and of the models' agreement (see stopping.py)."""
     work: RemainingWork | None
     """The work that is left, as of the last 10th label; None without an estimate that is shown."""
+    doubt_factors: NDArray[np.float64] | None
+    """(C,) what corrects the model's doubts, see `remaining_work.doubt_factors`; None
+    without a model, for items of several classes, and for a tree of classes."""
     seconds: float
     warm: ReusableState | None = field(default=None, repr=False)
 
@@ -117,6 +120,7 @@ def learn(snapshot: Snapshot, seed: int) -> Ranking:
         suggestion=None if rare is None else snapshot.classes[rare],
         past=past,
         work=work,
+        doubt_factors=step.cache.get("factors") if model else None,
         seconds=time.perf_counter() - begun,
         warm=ReusableState(unit, model.estimator if model else None, step.cache),
     )
@@ -224,7 +228,12 @@ class _Step:
     def drawn(self) -> DrawnLabels | None:
         """Return the labels with their draws; None before a model."""
         model = self.model
-        return None if model is None else _make_drawn_labels(self.snapshot, self.unit, model)
+        if model is None:
+            return None
+        found = _make_drawn_labels(self.snapshot, self.unit, model)
+        flat = not found.has_tags and not self.snapshot.parents
+        self.cache["factors"] = doubt_factors(found.proba, found.y) if flat else None
+        return found
 
     def work(
         self, scan: Scan, drawn: DrawnLabels | None, estimate: ErrorEstimate | None
@@ -236,7 +245,10 @@ class _Step:
         key = len(drawn.y) // COMPARISON_STEP, s.classes, s.target_error
         if self.cache.get("work", ())[:1] != (key,):
             rest = Unlabelled(scan.proba[: scan.sampled], scan.open.size)
-            self.cache["work"] = key, measure_work(drawn, rest, len(s.closed), s.target_error)
+            self.cache["work"] = (
+                key,
+                measure_work(drawn, rest, len(s.closed), s.target_error, self.cache["factors"]),
+            )
         work: RemainingWork = self.cache["work"][1]
         return work
 

@@ -8,6 +8,7 @@ the model as it is now; a model that learns leaves less to do.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +29,13 @@ The authors of ImageNetV2 print a HIT in `inspect_hit.ipynb`: a median of 52 s f
 handful of workers.
 """
 MODEL_ERROR_SHARE = 0.3
-"""The share of the allowed error that the model itself may make. The rest is left for annotators'
-mistakes and for a model that is too sure of itself."""
+"""The share of the allowed error that the model's doubts may add up to. The rest is left for
+annotators' mistakes and for a model that is too sure of itself."""
+CORRECTED_SHARE = 0.8
+"""The share that they may add up to once they are corrected; see `doubt_factors`."""
+SURE_DOUBT = 0.01
+"""The doubt below which labels show how honest the model is. Most of the rest is as sure."""
+_PRIOR_ERRORS, _PRIOR_FACTOR = 0.5, 2.0  # what counts as expected without labels; twice it as found
 PAGE_TARGET = 0.01
 """The share of wrong labels in the end that pages aim at, without a target error."""
 AUDIT_TARGET = 0.05
@@ -75,12 +81,47 @@ def within_allowance(doubt: NDArray[np.float64], allowed: float) -> NDArray[np.b
     return found
 
 
+def doubt_factors(proba: NDArray[Any], y: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return (C,) how many errors are made for each one expected, by the class predicted.
+
+    `proba` (n, C) are out-of-sample probabilities of labelled items, y (n,) their labels. Among
+    items that are predicted surely, a model is often too sure of a frequent class, in which the
+    rare ones hide, and too unsure of others.
+    """
+    doubt, predicted = 1 - proba.max(axis=1), proba.argmax(axis=1)
+    sure, C = doubt < SURE_DOUBT, proba.shape[1]
+    wrong = np.bincount(predicted[sure], (predicted != y)[sure].astype(float), minlength=C)
+    expected = np.bincount(predicted[sure], doubt[sure], minlength=C)
+    return np.asarray((wrong + _PRIOR_FACTOR * _PRIOR_ERRORS) / (expected + _PRIOR_ERRORS))
+
+
+def needs_look(
+    doubt: NDArray[np.float64],
+    predicted: NDArray[np.int64],
+    factors: NDArray[np.float64] | None,
+    allowed: float,
+) -> NDArray[np.bool_]:
+    """Return a mask (m,) of the rows to look at, so that no more than `allowed` are wrong then.
+
+    `factors` (C,) correct the doubts by the class predicted; None if nothing is known of them.
+    """
+    settled = within_allowance(doubt, MODEL_ERROR_SHARE * allowed)
+    if factors is not None:
+        settled &= within_allowance(doubt * factors[predicted], CORRECTED_SHARE * allowed)
+    return ~settled
+
+
 def measure_work(
-    drawn: DrawnLabels, rest: Unlabelled, items: int, target: float | None
+    drawn: DrawnLabels,
+    rest: Unlabelled,
+    items: int,
+    target: float | None,
+    factors: NDArray[np.float64] | None = None,
 ) -> RemainingWork:
     """Measure the work that is left in a pool of `items`.
 
-    `rest` has a uniform sample of the open rows; `target` is the share of wrong labels to reach.
+    `rest` has a uniform sample of the open rows; `target` is the share of wrong labels to reach;
+    `factors` correct the doubts, see `doubt_factors`.
     """
     page_target, audit_target = target or PAGE_TARGET, min(target or AUDIT_TARGET, 0.5)
     proba = rest.proba
@@ -90,7 +131,7 @@ def measure_work(
     looks, wrong = None, 0.0
     if not drawn.has_tags and len(sure):
         doubt, scale = 1 - sure.astype(float), rest.size / len(sure)
-        look = ~within_allowance(doubt, MODEL_ERROR_SHARE * page_target * items / scale)
+        look = needs_look(doubt, proba.argmax(axis=1), factors, page_target * items / scale)
         looks, wrong = round(float(look.sum()) * scale), float(doubt[look].sum()) * scale
     audit = None
     if len(sure):

@@ -48,8 +48,7 @@ class BrowseSource(SessionSource):
         self._infos = {info.name: info for info in infos}
         self._skipped: set[int] = set()
         self._broken: set[int] = set()
-        self._excluded: dict[int, set[str]] = {}
-        """Rows that stayed open as exceptions, each with the classes that it is not."""
+        self._excluded = session.learner.excluded
         self._count = 0
         self._rng = np.random.default_rng([session.seed, session.state.seq])
         self._neighbours = orders.NeighbourSearch()
@@ -153,6 +152,7 @@ class BrowseSource(SessionSource):
                 self._size,
                 class_index=class_index,
                 most_doubt=request.most_doubt,
+                factors=learner.ranking.doubt_factors if learner.ranking else None,
             )
             self._settled = not len(places)
             if self._settled:

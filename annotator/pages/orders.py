@@ -11,7 +11,7 @@ from annotator.learn.class_levels import TreeClasses
 from annotator.learn.diverse import spherical_kmeans
 from annotator.learn.model import FittedModel
 from annotator.learn.nearest import CosineIndex
-from annotator.learn.remaining_work import MODEL_ERROR_SHARE, within_allowance
+from annotator.learn.remaining_work import needs_look
 from annotator.learn.rows import normalize_rows
 from annotator.learn.strategies import Pick
 from annotator.learn.targets import ONE_CLASS, Targets
@@ -173,16 +173,17 @@ def rows_needing_review(
     *,
     class_index: int | None = None,
     most_doubt: float = 1.0,
+    factors: NDArray[np.float64] | None = None,
 ) -> tuple[int, Rows]:
     """Choose a class and the places (k,) of up to `n` rows predicted as it that need a look.
 
-    `allowed` of the rows may be wrong in the end. The class is the one with the most rows that
-    may be wrong, unless `class_index` is given.
-    `again` (m,) marks rows that were taken off a page. The places are empty if no row needs a look.
+    `allowed` of the rows may be wrong in the end; `factors` (C,) correct their doubts. The class is
+    the one with the most rows that may be wrong, unless `class_index` is given. `again` (m,) marks
+    rows that were taken off a page. The places are empty if no row needs a look.
     """
     taken, doubt = proba.argmax(axis=1), 1 - proba.max(axis=1).astype(float)
     weight = np.where(again, np.maximum(doubt, RECHECK_DOUBT), doubt)
-    open_ = ~within_allowance(weight, MODEL_ERROR_SHARE * allowed) & (doubt <= most_doubt)
+    open_ = needs_look(weight, taken, factors, allowed) & (doubt <= most_doubt)
     if class_index is None:
         sums = [np.sort(weight[open_ & (taken == c)])[::-1][:n].sum() for c in range(len(proba[0]))]
         class_index = int(np.argmax(sums))

@@ -75,6 +75,8 @@ class Learner:
         """The number of times that the rows to ask have been restricted, or freed."""
         self.target_error: float | None = None
         """The share of wrong labels to reach."""
+        self.excluded: dict[int, set[str]] = {}
+        """Pool rows taken off a page or a stream without a class, each with what it is not."""
         self._learnt: object = None
         self._fitted: StrategyChoice | None = None
         self.tree = tree or ClassTree(dict.fromkeys(classes))
@@ -93,6 +95,8 @@ class Learner:
         self.classes, self.tree = tuple(tree.parents), tree
         self._known = LabelArrays(tree.is_within, multi=self._multi)
         self.ranking, self._learnt = None, None
+        for names in self.excluded.values():
+            names.intersection_update(self.classes)
         if self.strategy.find not in (None, *self.classes):
             self.strategy = replace(self.strategy, find=None)
 

@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from annotator.items.ref_table import RefTable
 from annotator.learn.model import FittedModel, out_of_sample_proba
 from annotator.learn.remaining_work import (
-    MODEL_ERROR_SHARE,
     PAGE_SECONDS,
     SINGLE_SECONDS,
-    within_allowance,
+    needs_look,
 )
 from annotator.pages import BrowseSource, PageOrder, PageRequest, SelectionMode
 from annotator.pages.key_delay import KeyDelay, RapidStream, StreamVerdict
@@ -34,7 +33,7 @@ SEED_SECONDS = 3.0
 ANNOTATOR_SLIP_RATE = 0.02
 """The share of wrong decisions by an annotator who knows the answer; assumed."""
 MODES = ("single", "pages", "rapid")
-DOUBTED_PROBABILITY = 0.1
+DOUBTED_PROBABILITY = 0.05
 """A label is reviewed if a model fitted without it gives it a lower probability than this."""
 _FIRST, _FIT_EVERY, _RATE, _CHUNK, _FEWEST = 3, 10, 5.0, 40, 8
 
@@ -150,10 +149,15 @@ class SimulatedSession:
         """Return the open rows (m,) and the model's probabilities for them (m, C)."""
         return predict_rows(self.session.learner, self.open_rows())
 
-    def expected(self) -> float:
-        """Return the share of all items on which the program expects the model to be wrong."""
+    def needing(self, target: float, least_doubt: float = 0.0) -> int:
+        """Return how many items of that doubt need a look, for `target` of all to be wrong."""
         _, proba = self.predictions()
-        return float((1 - proba.max(axis=1)).sum()) / len(self.refs) if len(proba) else 0.0
+        ranking = self.session.ranking
+        if not len(proba) or ranking is None:
+            return 0
+        doubt, predicted = 1 - proba.max(axis=1).astype(float), proba.argmax(axis=1)
+        look = needs_look(doubt, predicted, ranking.doubt_factors, target * len(self.refs))
+        return int((look & (doubt > least_doubt)).sum())
 
     def review_doubted(self) -> None:
         """Confirm or change the labels that the model doubts."""
@@ -172,25 +176,21 @@ class SimulatedSession:
                 self.session.decide({ref: self.annotator.answer_class(ref)}, picked_by="review")
         self.session.learn()
 
-    def run_rapid(self, pages: BrowseSource, streams: BrowseSource) -> None:
+    def run_rapid(self, request: PageRequest) -> None:
         """Answer pages of doubtful items, and streams of the items that the model is surer of.
 
         A stream shows one predicted class; the annotator marks the exceptions.
         """
+        pages = BrowseSource(self.session, request)
+        stream = replace(request, per_page=_CHUNK, most_doubt=STREAM_MOST_DOUBT)
+        streams, target = BrowseSource(self.session, stream), request.target
         while True:
-            while self._unsure(pages) >= _FEWEST and self.page(pages):
+            while self.needing(target, STREAM_MOST_DOUBT) >= _FEWEST and self.page(pages):
                 pass
             if not self._stream(streams):
                 break
         while self.page(pages):
             pass
-
-    def _unsure(self, pages: BrowseSource) -> int:
-        """Return the number of items to check that are too doubtful for a stream."""
-        _, proba = self.predictions()
-        doubt = 1 - proba.max(axis=1).astype(float)
-        open_ = ~within_allowance(doubt, MODEL_ERROR_SHARE * pages.request.target * len(self.refs))
-        return int((open_ & (doubt > STREAM_MOST_DOUBT)).sum())
 
     def _stream(self, streams: BrowseSource) -> bool:
         page, human, rng = streams.next(), RapidHuman(slips=ANNOTATOR_SLIP_RATE), self.annotator.rng
@@ -261,13 +261,12 @@ def label_all(
     *,
     seed: int = 0,
     target: float = 0.01,
-    per_page: int = 16,
+    per_page: int = 8,
 ) -> HumanEffort:
     """Label (n,) items with features X (n, d) until about `target` of all labels are wrong.
 
-    People stop when the program expects the model to be wrong on `MODEL_ERROR_SHARE` of that
-    target, as a share of all items. The rest of the target covers errors by people and by a model
-    that is too confident.
+    People stop when the program expects the model to be wrong on a part of that target at most;
+    see `needs_look`. The rest of the target covers errors by people.
     """
     classes = tuple(dict.fromkeys(sorted(labels)))
     spent = HumanEffort(mode, seed, len(refs))
@@ -277,16 +276,15 @@ def label_all(
     pages = PageRequest(
         "", SelectionMode.EXCEPTIONS, PageOrder.NEEDED, None, per_page, target=target
     )
-    source = BrowseSource(simulated.session, pages)
     if mode == "single":
-        while len(simulated.open_rows()) and simulated.expected() > MODEL_ERROR_SHARE * target:
+        while simulated.needing(target):
             simulated.label_one_by_one(_FIT_EVERY)
     elif mode == "pages":
+        source = BrowseSource(simulated.session, pages)
         while simulated.page(source, back=True):
             pass
     else:
-        stream = replace(pages, per_page=_CHUNK, most_doubt=STREAM_MOST_DOUBT)
-        simulated.run_rapid(source, BrowseSource(simulated.session, stream))
+        simulated.run_rapid(pages)
     simulated.review_doubted()
     spent.by_people = len(refs) - len(simulated.open_rows())
     spent.error = simulated.error()

@@ -13,6 +13,7 @@ from annotator.learn.remaining_work import (
     PAGE_SECONDS,
     SINGLE_SECONDS,
     RemainingWork,
+    doubt_factors,
     estimate_time,
     measure_work,
 )
@@ -36,6 +37,21 @@ def test_doubtful_items_need_a_look_and_sure_ones_do_not() -> None:
     work = measure_work(drawn(), Unlabelled(proba, 1000), 1100, 0.01)
     assert work.looks is not None and 90 <= work.looks <= 100
     assert work.wrong == pytest.approx(0.4 * work.looks)
+
+
+def test_where_rare_classes_hide_in_a_frequent_one_its_doubts_count_for_more() -> None:
+    proba = sure_of(np.full(300, 0.995))
+    proba[200:] = proba[200:, ::-1]
+    y = np.repeat([0, 1], [200, 100])
+    honest = doubt_factors(proba, y)
+    y[:10] = 1  # ten errors among 200, where one was expected
+    factors = doubt_factors(proba, y)
+    assert factors[0] > 5 * honest[0]
+    assert factors[1] == honest[1], "all of the other class were right"
+    open_ = Unlabelled(sure_of(np.full(1000, 0.998)), 1000)
+    looks = [measure_work(drawn(), open_, 1100, 0.01, f).looks for f in (honest, factors)]
+    assert looks[0] is not None and looks[1] is not None
+    assert looks[0] == 0 < looks[1]
 
 
 def test_a_sample_stands_for_all_open_items() -> None:
