@@ -116,8 +116,9 @@ class BrowseSource(SessionSource):
         queue = self.session.queue
         closed = queue.closed()
         # What waits in this session's own queue is as free as the rest.
-        mine = [queue[place].row for place in range(len(queue))]
-        closed[[row for row in mine if not self.session.is_answered(queue.refs[row])]] = False
+        mine = np.array([queue[place].row for place in range(len(queue))], np.int64)
+        asked = mine if queue.within is None else mine[queue.inside()[mine]]
+        closed[[row for row in asked if not self.session.is_answered(queue.refs[row])]] = False
         closed[[row for row in queue.rows(self._open_refs()) if row >= 0]] = True
         closed[[row for row in (*self._skipped, *self._broken) if row >= 0]] = True
         return np.flatnonzero(~closed)

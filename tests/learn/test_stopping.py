@@ -69,7 +69,7 @@ def test_agreement_is_one_for_equals_and_none_by_chance() -> None:
 def test_stop_advice_rests_on_the_upper_end_not_on_the_estimate() -> None:
     assert advise_stopping(estimate(0.01, 0.05), [], target=0.02) is None
     found = advise_stopping(estimate(0.01, 0.018), [], target=0.02)
-    assert found is not None and found.stop and "1.8%" in found.reason
+    assert found is not None and found.stop and "1.8 %" in found.reason
     assert advise_stopping(estimate(0.01, 0.018, n_eff=5), [], target=0.02) is None
 
 

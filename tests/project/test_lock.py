@@ -25,7 +25,7 @@ _CHANGES = {
     "shared": "append_items(project, [NewItem(Item(f'same{at}.png'))])",
     "added": "append_new_items(project, [Item(f'{name}{at}.png')])",
     "classes": "append_classes(project, [f'{name}{at}'])",
-    "numbers": "assign_class_ids(SimpleNamespace(project=project, note=print, "
+    "numbers": "assign_class_ids(SimpleNamespace(project=project, level=None, note=print, "
     "classes=[f'{name}{at}']), 'coco', 1)",
     "priorities": "write_priorities(project, [Priority(f'{name}{at}', name)], replace='no')",
 }

@@ -141,7 +141,7 @@ async def test_c_opens_the_curves_one_by_one_and_closes_them(
         assert desk.current == item and desk.app.session.progress.labelled == 14
         assert all(len(row) == size[0] for row in desk.text.splitlines())
         await desk.press("C")
-        await desk.sees("difficulty of what")
+        await desk.sees("how hard your questions")
         await desk.until(lambda: "▀" in desk.text)
         await desk.press("a")
         await desk.sees("15 of 60")
