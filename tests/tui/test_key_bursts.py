@@ -119,6 +119,7 @@ async def test_without_pictures_a_key_labels_the_item_whose_name_is_there(
     async with opened(project, caps=TerminalCapabilities(Technique.NONE)) as desk:
         for count in range(3):
             await desk.until(lambda: desk.text.count(str(desk.current)) == 2)  # and the caption
+            await desk.until(lambda: desk.app.label_screen.picture.seen == desk.app.session.current)
             seen = desk.current
             send(desk, *"dadad")
             await handled(desk)
