@@ -38,7 +38,7 @@ def test_a_slice_is_estimated_by_the_labels_that_fall_into_it() -> None:
     slices = np.arange(N) % 2
     error = np.where(slices == 0, 0.1, 0.35)
     off = []
-    for seed in range(15):
+    for seed in range(60):
         sample = _sample(np.random.default_rng(seed), 250, slices, error)
         found = [
             sample.estimate(slices[sample.rows] == s, slices[sample.scanned] == s) for s in (0, 1)
@@ -47,8 +47,7 @@ def test_a_slice_is_estimated_by_the_labels_that_fall_into_it() -> None:
         off.append([one.estimate.error - true for one, true in zip(found, (0.1, 0.35), strict=True)
                     if one is not None])  # fmt: skip
         assert [one.items for one in found if one is not None] == [N // 2, N // 2]
-    # The model's opinion draws both towards the pool: some 2 points of 35; the mean of 15 has .01.
-    assert np.abs(np.mean(off, axis=0)).max() < 0.05
+    assert np.abs(np.mean(off, axis=0)).max() < 0.03
 
 
 def test_a_slice_without_random_labels_or_scanned_rows() -> None:
