@@ -91,7 +91,7 @@ def taught(session: LabelSession) -> None:
 
 def test_pages_end_where_the_rest_can_be_left_to_the_model(session: LabelSession) -> None:
     source = BrowseSource(
-        session, PageRequest("", SelectionMode.EXCEPTIONS, PageOrder.NEEDED, None, 12, target=0.02)
+        session, PageRequest("", SelectionMode.EXCEPTIONS, PageOrder.NEEDED, None, 12, target=0.05)
     )
     assert source.no_pages_message == ""
     while (page := source.next()) is not None:
@@ -105,8 +105,8 @@ def test_pages_end_where_the_rest_can_be_left_to_the_model(session: LabelSession
         said = session.learner.predict_with_source(session.queue.row(ref), ref)[0]
         assert said is not None
         wrong += max(said, key=said.__getitem__) != truth(ref)
-    assert wrong <= 0.02 * 300
-    assert "2.00%" in source.no_pages_message
+    assert wrong <= 0.05 * 300
+    assert "5.00%" in source.no_pages_message
     assert "annotator finish" in source.no_pages_message
 
 
