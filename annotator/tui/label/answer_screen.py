@@ -37,7 +37,7 @@ class AnswerScreen(QuestionScreen):
         picture: PictureView,
         near_duplicates: NearDuplicates,
     ) -> None:
-        """Prepare the screen for the session of `host`."""
+        """Prepare the screen for the session of `host`, which opens other screens over it."""
         super().__init__(host.project, host.session, keymap, picture)
         self.host, self.pace, self.near_duplicates = host, pace, near_duplicates
         self.walk = Walk(self.session)

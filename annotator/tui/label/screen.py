@@ -17,9 +17,7 @@ from annotator.tui.commands import Command, class_hints, command_hints, command_
 from annotator.tui.curves.screen import CurvesScreen
 from annotator.tui.curves.slices import prepare_slices
 from annotator.tui.help import HelpScreen
-from annotator.tui.host import ScreenHost
-from annotator.tui.key_repeat import Pace
-from annotator.tui.keymaps import LABEL, Keymap
+from annotator.tui.keymaps import LABEL
 from annotator.tui.label import text as label_text
 from annotator.tui.label.answer_screen import AnswerScreen
 from annotator.tui.label.class_info import ClassInfoScreen
@@ -27,14 +25,12 @@ from annotator.tui.label.class_list import ClassList, class_choices, count_label
 from annotator.tui.label.error_panel import find_rare_class
 from annotator.tui.label.filmstrip import Filmstrip
 from annotator.tui.label.glossary import terms_on_screen
-from annotator.tui.label.near_duplicates import NearDuplicates
 from annotator.tui.label.strategy_dialog import make_strategy_dialog, strategy_title
 from annotator.tui.label.text import LabelPhase
 from annotator.tui.label.within import Within, ask_within, within_choices
 from annotator.tui.map.open import open_map
 from annotator.tui.pages.open import choose_pages, open_similar
 from annotator.tui.pages.search_dialog import open_search
-from annotator.tui.picture.picture import PictureView
 from annotator.tui.rapid.open import open_rapid, rapid_refusal
 from annotator.tui.widgets.bars import KeyBar, KeyHint
 from annotator.tui.widgets.choices import Choice, ChoiceScreen
@@ -45,22 +41,12 @@ from annotator.tui.widgets.notice import Notice
 class LabelScreen(AnswerScreen):
     """The screen that turns keys into answers, and answers into the next picture."""
 
-    def __init__(
-        self,
-        host: ScreenHost,
-        keymap: Keymap,
-        pace: Pace,
-        picture: PictureView,
-        near_duplicates: NearDuplicates,
-    ) -> None:
-        """Prepare the screen for the session of `host`, which opens other screens over it."""
-        super().__init__(host, keymap, pace, picture, near_duplicates)
-        self.listed = False
-        """True once the whole pool is known."""
-        self.phase: LabelPhase | None = None
-        """The phase that is on screen; None before the first."""
-        self._ignored = False
-        """True after the key of one of several classes that came before it was on screen."""
+    listed = False
+    """True once the whole pool is known."""
+    phase: LabelPhase | None = None
+    """The phase that is on screen; None before the first."""
+    _ignored = False
+    """True after the key of one of several classes that came before it was on screen."""
 
     def compose(self) -> ComposeResult:
         """Lay out the picture beside the sidebar, between header and footer."""
