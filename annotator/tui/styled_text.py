@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +33,6 @@ def clip_end(text: str, cells: int) -> str:
     if cell_len(text) <= cells:
         return text
     return set_cell_size(text, cells - 1) + "…" if cells > 0 else ""
-
-
-def pad_column(texts: Sequence[str], most: int = 18) -> list[str]:
-    """Pad texts to one width of at most `most` cells; longer texts stay as they are."""
-    cells = min(most, max(map(cell_len, texts), default=0))
-    return [text + " " * (cells - cell_len(text)) for text in texts]
 
 
 def clip_start(text: str, cells: int) -> str:
