@@ -74,6 +74,8 @@ SCENARIOS = {
     "map": ("labelled", "map p --method pca"),
     "proposals": ("boxes", "proposals p"),
     "search --json": ("labelled", "search p label:good --json"),
+    "search --save": ("labelled", "search p label:good --save night"),
+    "search --measure": ("labelled", "search p size<99 --measure"),
     "discover": ("network", "discover im --model dino --names none --seeds 4 --project p"),
     "faces": ("people", f"faces people {_FACE_MODELS} --eps 0.03 --project p"),
 }
@@ -121,23 +123,28 @@ def make_files(folder: Path) -> None:
         (folder / f"{name}.json").write_text(json.dumps({**table, "annotations": boxes}))
 
 
-def _run(root: Path, words: str, step: int = 0) -> tuple[bool, str, list[str]]:
-    """Run a command in `root`; return whether it was killed, its last words, and its faults."""
+def _run(
+    root: Path, words: str, step: int = 0, codes: tuple[int, ...] = (0, 1, 2, 3, -9)
+) -> tuple[bool, str, list[str]]:
+    """Run a command in `root`; return whether it was killed, its last words, and its faults.
+
+    It may end with one of `codes`.
+    """
     parts = [_place(root, part) for part in words.split()]
     ran = run_killed(step, root, parts)
-    bad = "Traceback" in ran.said or ran.code not in (0, 1, 2, 3, -9)
+    bad = "Traceback" in ran.said or ran.code not in codes
     faults = [f"{words}: {ran.code} {ran.said[-600:]}"] if bad else []
     return ran.killed, ran.said, faults
 
 
 def _place(root: Path, part: str) -> str:
-    scheme, _, name = part.rpartition(":")
-    parts = [f"{scheme}:{root / name}" if scheme else name]
-    if not scheme and ((root / name).exists() or name in ("p", "out", "out.csv", "out.html")):
-        parts = [str(root / name)]
+    """Return a word of a command with the names of its files as paths in `root`."""
+    scheme, colon, name = part.rpartition(":")
     if "," in part and scheme:
-        parts = [_place(root, one) for one in part.split(",")]
-    return ",".join(parts)
+        return ",".join(_place(root, one) for one in part.split(","))
+    if (root / name).exists() or name in ("p", "out", "out.csv", "out.html"):
+        return f"{scheme}{colon}{root / name}"
+    return part
 
 
 def _damage(root: Path) -> None:
@@ -181,7 +188,7 @@ def prepare(folder: Path, kind: str) -> None:
         if words in _MAKERS:
             _MAKERS[words](folder)
             continue
-        _, said, faults = _run(folder, words)
+        _, said, faults = _run(folder, words, codes=(0,))
         assert not faults, faults
         assert "Error" not in said, (words, said)
 
@@ -210,7 +217,7 @@ def try_kills(folder: Path, name: str, steps: range = range(1, 1000)) -> Iterato
     base, root = folder / "base", folder / "work"
     prepare(base, kind)
     _copy(base, root)
-    faults = _run(root, words)[2]
+    faults = _run(root, words, codes=(0,))[2]
     usual = picture(root)
     for step in steps:
         _copy(base, root)
