@@ -33,11 +33,11 @@ RANKING_KINDS = ("like", "text")
 MODEL_KINDS = ("predicted", "p", "margin")
 """The kinds of terms that need a model."""
 _MAY_BE_EMPTY = ("like", "note", "reviewed", "column")
-_COMPARISON = re.compile(r"(.+?)\s*(<=|>=|!=|==|≤|≥|=|<|>)\s*(.*)", re.DOTALL)
-_LAST_COMPARISON = re.compile(r"(.+?)\s*(<=|>=|!=|==|≤|≥|=|<|>)\s*([^<>=!≤≥]*)", re.DOTALL)
+_SIGN = re.compile("<=|>=|!=|==|[≤≥=<>]")
+_COMPARISON = re.compile(rf"(.+?)\s*({_SIGN.pattern})\s*(.*)", re.DOTALL)
+_LAST_COMPARISON = re.compile(rf"(.+?)\s*({_SIGN.pattern})\s*([^<>=!≤≥]*)", re.DOTALL)
 """A comparison at the end of a text: the name of a class may hold a sign."""
-_SIGNS = {"==": "=", "≤": "<=", "≥": ">="}
-_SIGN = re.compile(r"<=|>=|!=|==|[≤≥=<>]")
+_SPELLINGS = {"==": "=", "≤": "<=", "≥": ">="}
 _CLOCK = re.compile(r"\d\d?:\d\d(:\d\d)?")
 _DAY = re.compile(r"-?at[<>=!≤≥:]+\d{4}-\d\d?-\d\d?", re.IGNORECASE)
 _WORD = re.compile(r"([^\W\d]\w*):(.*)", re.DOTALL)
@@ -92,10 +92,16 @@ def split_comparison(text: str, names: Mapping[str, str]) -> tuple[str, str, str
     folded = text.casefold()
     for name in sorted(names, key=len, reverse=True):
         if folded.startswith(name):
-            found = _COMPARISON.fullmatch("x" + text[len(name) :])
-            if found and found[1] == "x":
-                return names[name], _SIGNS.get(found[2], found[2]), found[3]
+            found = _split(_COMPARISON, "x" + text[len(name) :])
+            if found and found[0] == "x":
+                return (names[name], *found[1:])
     return None
+
+
+def _split(comparison: re.Pattern[str], text: str) -> tuple[str, str, str] | None:
+    """Return the name, the sign in one spelling, and the value; None for no comparison."""
+    found = comparison.fullmatch(text)
+    return (found[1], _SPELLINGS.get(found[2], found[2]), found[3]) if found else None
 
 
 def explain_no_hit(terms: tuple[QueryTerm, ...]) -> str:
@@ -144,10 +150,10 @@ def _parse_term(word: str, saved: Mapping[str, str], inside: tuple[str, ...]) ->
         return QueryTerm("state", word.casefold(), negated)
     if found := _WORD.fullmatch(word):
         return _parse_word(found[1].casefold(), found[2], negated)
-    if found := _COMPARISON.fullmatch(word):
-        kind = found[1].casefold()
-        if kind in NUMBER_WORDS:
-            return _compare(kind, "", _SIGNS.get(found[2], found[2]), found[3], negated)
+    if comparison := _split(_COMPARISON, word):
+        name, sign, value = comparison
+        if name.casefold() in NUMBER_WORDS:
+            return _compare(name.casefold(), "", sign, value, negated)
         return QueryTerm("column", word, negated)
     return QueryTerm("name", word, negated)
 
@@ -158,13 +164,13 @@ def _parse_word(kind: str, value: str, negated: bool) -> QueryTerm:
         if not _COMPARISON.fullmatch(value):
             raise QueryError("column: needs a comparison. Write column:NAME=VALUE.")
         return QueryTerm("column", value, negated)
-    if kind == "p" and (found := _LAST_COMPARISON.fullmatch(value)):
-        return _compare("p", found[1], _SIGNS.get(found[2], found[2]), found[3], negated)
-    if kind in NUMBER_WORDS and kind != "p":  # at:2026-11-01
-        return _compare(kind, "", "=", value, negated)
     if kind == "p":
+        if found := _split(_LAST_COMPARISON, value):
+            return _compare(kind, *found, negated)
         shown = make_printable(value or "CLASS")
         raise QueryError(f"p:{shown} needs a comparison. Write p:{shown}>0.3.")
+    if kind in NUMBER_WORDS:  # at:2026-11-01
+        return _compare(kind, "", "=", value, negated)
     if kind not in TEXT_WORDS:
         raise QueryError(_explain_unknown(kind, value))
     if not value and kind not in _MAY_BE_EMPTY:
