@@ -7,8 +7,9 @@ how long it took.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,20 +108,20 @@ def learn(snapshot: Snapshot, seed: int) -> Ranking:
         warm = snapshot.previous.warm if snapshot.previous else None
         model = _fit(snapshot, unit, warm.estimator if warm else None)
         step = _Step(snapshot, unit, model, _reusable_cache(snapshot), seed, rng)
-        picks, estimate, precision, work = step.run()
-        past = step.past(estimate)
-    rare = None if snapshot.find else step.rare(estimate)
+        found = step.run()
+        past = step.past(found.estimate)
+    rare = None if snapshot.find else step.rare(found.estimate)
     return Ranking(
         version=snapshot.version,
-        picks=tuple(picks),
+        picks=tuple(found.picks),
         model=model,
         classes=snapshot.classes,
-        estimate=estimate,
-        precision=precision,
+        estimate=found.estimate,
+        precision=found.precision,
         suggestion=None if rare is None else snapshot.classes[rare],
         past=past,
-        work=work,
-        doubt_factors=step.cache.get("factors") if model else None,
+        work=found.work,
+        doubt_factors=found.doubt_factors,
         seconds=time.perf_counter() - begun,
         warm=ReusableState(unit, model.estimator if model else None, step.cache),
     )
@@ -136,9 +137,9 @@ def estimate_alone(
         scan = step.scan()
         if scan is None:
             return None, None
-        drawn = step.drawn()
-        estimate, _ = step.estimate(scan, drawn)
-        return estimate, step.work(scan, drawn, estimate)
+        drawn, rest = _make_drawn_labels(snapshot, step.unit, model), step.rest(scan)
+        estimate = step.estimate(drawn, rest)
+        return estimate, step.work(drawn, rest, estimate, _doubt_factors(drawn))
 
 
 def sample_pool(snapshot: Snapshot, model: FittedModel, seed: int) -> PoolSample | None:
@@ -148,15 +149,16 @@ def sample_pool(snapshot: Snapshot, model: FittedModel, seed: int) -> PoolSample
     """
     with one_thread():
         rng, unit = np.random.default_rng(seed), UnitRows(snapshot.features)
-        scan = _Step(snapshot, unit, model, {}, seed, rng).scan()
+        step = _Step(snapshot, unit, model, {}, seed, rng)
+        scan = step.scan()
         if scan is None:
             return None
         drawn, usable = (
             _make_drawn_labels(snapshot, unit, model),
             _usable_rows(snapshot, snapshot.rows),
         )
-        rest = Unlabelled(scan.proba[: scan.sampled], scan.open.size)
-        labels = PoolSample(drawn, snapshot.rows[usable], rest, scan.rows[: scan.sampled])
+        sampled = scan.rows[: scan.sampled]
+        labels = PoolSample(drawn, snapshot.rows[usable], step.rest(scan), sampled)
         if (accepted := snapshot.accepted) is None:
             return labels
         proba = model.pool_proba(unit, accepted.rows)
@@ -194,6 +196,16 @@ def _usable_rows(snapshot: Snapshot, rows: Rows) -> NDArray[np.bool_]:
     return snapshot.available[rows]
 
 
+class _Results(NamedTuple):
+    """The findings of a step: picks alone if no open row has features."""
+
+    picks: Sequence[Pick] = ()
+    estimate: ErrorEstimate | None = None
+    precision: Interval | None = None
+    work: RemainingWork | None = None
+    doubt_factors: NDArray[np.float64] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class _Step:
     """The inputs of one call of `learn`, and the parts of its work."""
@@ -205,50 +217,48 @@ class _Step:
     seed: int
     rng: np.random.Generator
 
-    def run(
-        self,
-    ) -> tuple[list[Pick], ErrorEstimate | None, Interval | None, RemainingWork | None]:
+    def run(self) -> _Results:
         """Pick among rows with features; if none is left, pick others at random."""
         s, scan = self.snapshot, self.scan()
         if scan is None:
             rest = OpenRows(~s.closed, np.zeros(len(s.closed), dtype=np.float32))
-            return (
-                sample_uniform(self.pool(Scan(s.rows[:0], uniform_proba(0, 1), 0, rest)), s.want),
-                None,
-                None,
-                None,
-            )
-        drawn = self.drawn()
-        estimate, precision = self.estimate(scan, drawn)
-        work = self.work(scan, drawn, estimate)
+            none = Scan(s.rows[:0], uniform_proba(0, 1), 0, rest)
+            return _Results(sample_uniform(self.pool(none), s.want))
+        results = self.results(scan)  # before the picks, which close rows of the scan
         inside = self.inside(scan)
         picks = STRATEGIES[s.strategy](self.pool(inside), s.want) if len(inside.rows) else []
-        return picks, estimate, precision, work
+        return results._replace(picks=picks)
 
-    def drawn(self) -> DrawnLabels | None:
-        """Return the labels with their draws; None before a model."""
-        model = self.model
-        if model is None:
-            return None
-        found = _make_drawn_labels(self.snapshot, self.unit, model)
-        flat = not found.has_tags and not self.snapshot.parents
-        self.cache["factors"] = doubt_factors(found.proba, found.y) if flat else None
-        return found
+    def results(self, scan: Scan) -> _Results:
+        """Estimate what can be estimated."""
+        if self.model is None:
+            return _Results()
+        drawn, rest = _make_drawn_labels(self.snapshot, self.unit, self.model), self.rest(scan)
+        estimate, factors = self.estimate(drawn, rest), _doubt_factors(drawn)
+        wanted = self.find if self.find is not None else self.rare(estimate)
+        precision = None if wanted is None else estimate_precision(drawn, rest, wanted)
+        work = self.work(drawn, rest, estimate, factors)
+        return _Results((), estimate, precision, work, factors)
+
+    def rest(self, scan: Scan) -> Unlabelled:
+        """Return the open rows, those that wait to be answered included, by a uniform sample."""
+        return Unlabelled(scan.proba[: scan.sampled], scan.open.size + self.snapshot.waiting)
 
     def work(
-        self, scan: Scan, drawn: DrawnLabels | None, estimate: ErrorEstimate | None
+        self,
+        drawn: DrawnLabels,
+        rest: Unlabelled,
+        estimate: ErrorEstimate | None,
+        factors: NDArray[np.float64] | None,
     ) -> RemainingWork | None:
         """Measure what is left to do at every 10th label; in between it is the last measure."""
-        if drawn is None or estimate is None or not estimate.shown:
+        if estimate is None or not estimate.shown:
             return None
         s = self.snapshot
         key = len(drawn.y) // COMPARISON_STEP, s.classes, s.target_error
         if self.cache.get("work", ())[:1] != (key,):
-            rest = Unlabelled(scan.proba[: scan.sampled], scan.open.size)
-            self.cache["work"] = (
-                key,
-                measure_work(drawn, rest, len(s.closed), s.target_error, self.cache["factors"]),
-            )
+            found = measure_work(drawn, rest, len(s.closed), s.target_error, factors)
+            self.cache["work"] = key, found
         work: RemainingWork = self.cache["work"][1]
         return work
 
@@ -323,25 +333,11 @@ class _Step:
             labels=len(s.y),
         )
 
-    def estimate(
-        self, scan: Scan, drawn: DrawnLabels | None
-    ) -> tuple[ErrorEstimate | None, Interval | None]:
-        """Estimate the error on the whole pool and the precision for the class searched for."""
-        if drawn is None:
-            return None, None
-        rest = Unlabelled(scan.proba[: scan.sampled], scan.open.size)
+    def estimate(self, drawn: DrawnLabels, rest: Unlabelled) -> ErrorEstimate | None:
+        """Estimate the error on the whole pool; accepted rows are a part with labels of its own."""
         accepted = self.snapshot.accepted
-        estimate = (
-            estimate_error(drawn, rest) if accepted is None else self.joined(drawn, rest, accepted)
-        )
-        wanted = self.find if self.find is not None else self.rare(estimate)
-        return estimate, None if wanted is None else estimate_precision(drawn, rest, wanted)
-
-    def joined(
-        self, drawn: DrawnLabels, rest: Unlabelled, accepted: AcceptedRows
-    ) -> ErrorEstimate | None:
-        """Join the estimates for the remaining rows and for the accepted rows."""
-        assert self.model is not None
+        if accepted is None or self.model is None:
+            return estimate_error(drawn, rest)
         proba = self.model.pool_proba(self.unit, accepted.rows)
         audits = accepted.audits[_usable_rows(self.snapshot, self.snapshot.rows)]
         return estimate_whole_pool(drawn, rest, audits, Unlabelled(proba, accepted.size))
@@ -376,7 +372,7 @@ class _Step:
         past, s, model = ModelHistory(), self.snapshot, None
         if not last.calibrated:
             return past  # cross-validation at every step would take too long
-        sample, size = self._sample(), int((~s.closed).sum())
+        sample, size = self._sample(), int((~s.closed).sum()) + s.waiting
         size += s.accepted.size if s.accepted else 0
         for n in range(COMPARISON_STEP, min(last.n, MAX_REBUILT), COMPARISON_STEP):
             early = _first_labels(s, n)
@@ -410,6 +406,10 @@ def _make_drawn_labels(snapshot: Snapshot, unit: UnitRows, model: FittedModel) -
         proba, known, y, snapshot.q[fitted], snapshot.pool[fitted], model.calibrated, missed,
         model.targets, tags_missed,
     )  # fmt: skip
+
+
+def _doubt_factors(drawn: DrawnLabels) -> NDArray[np.float64] | None:
+    return doubt_factors(drawn.proba, drawn.y) if drawn.targets is ONE_CLASS else None
 
 
 def _shown_rows(snapshot: Snapshot) -> Rows:
@@ -453,6 +453,9 @@ class Snapshot:
     """The class to search for, or None."""
     want: int = 1
     """The number of picks wanted."""
+    waiting: int = 0
+    """The number of `closed` rows without an answer: queued, or on another screen. The estimate
+    covers them, too."""
     accepted: AcceptedRows | None = None
     """The rows that `finish` accepted from the model: part of the pool, none of them open."""
     missed: NDArray[np.float64] | None = None

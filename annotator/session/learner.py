@@ -166,6 +166,8 @@ class Learner:
             return None
         self._learnt, self._fitted = self._knowledge(state, queue), self.strategy
         known, tree = self._known, self.tree
+        answered, closed = queue.closed_by_answers(), queue.closed(everywhere=True)
+        waiting = self.features.rows(np.flatnonzero(closed & ~answered))
         return replace(
             make_snapshot(
                 self.features,
@@ -178,7 +180,8 @@ class Learner:
                 multi=self._multi,
                 target_error=self.target_error,
             ),  # fmt: skip
-            closed=self.features.closed(queue.closed(everywhere=True)),
+            closed=self.features.closed(closed),
+            waiting=int(self.features.usable(waiting).sum()),
             outside=self.features.closed(~queue.inside()) if queue.within is not None else None,
             want=queue.ahead + 4,
             previous=self.ranking,

@@ -108,6 +108,21 @@ def test_status_names_the_worst_and_warns_of_it(made: Path) -> None:
     assert "path:site2/*: " in text and "looks worse than it is" in text
 
 
+def test_the_estimate_of_a_screen_covers_what_waits_there_as_that_of_status_does(
+    made: Path,
+) -> None:
+    project = ProjectFolder.open(made)
+    refs, store = load_refs(project), FeatureStore.open(project.features_folder)
+    with open_session(project, "bo", on_hook_failure=print) as opened:
+        opened.session.extend(refs)
+        opened.session.attach_features(store, store.available())
+        ranking = opened.session.learn()
+        assert len(opened.session.queue) > 3
+    assert ranking is not None and ranking.estimate is not None
+    found = project_status(project)["estimate"]
+    assert ranking.estimate.n_eff == pytest.approx(found["n_eff"])
+
+
 def test_few_labels_have_no_slices(made: Path, tmp_path: Path) -> None:
     shutil.copytree(made, tmp_path / "p")
     (tmp_path / "p" / "labels.db").unlink()
