@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -64,7 +63,7 @@ def search(
     """Print the refs of the items that match a query; like: and text: put the best first.
 
     \b
-    cam3   '*_top.jpg'   path:'cam3/*'         a part or a glob of the path
+    cam3 '*_top.jpg' path:'cam3/*' name:open   a part or a glob of the path
     open labelled skipped flagged              a state
     label:crack   by:ana   note:blurred        what annotators gave
     'at>=2026-11-01'   reviewed:errors         when; what a review decided
@@ -98,12 +97,7 @@ def search(
         return
     if measure:
         _measure(opened)
-    _search(opened, join_terms(query), as_json, most, save)
-
-
-def join_terms(words: Sequence[str]) -> str:
-    """Return the query of several arguments."""
-    return " ".join(words)
+    _search(opened, " ".join(query), as_json, most, save)
 
 
 def _search(project: ProjectFolder, query: str, as_json: bool, most: int, save: str | None) -> None:

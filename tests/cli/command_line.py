@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +27,22 @@ def bad(*args: object, code: int = 1, cwd: Path | None = None) -> str:
     assert ran.returncode == code, (ran.stdout, ran.stderr)
     assert "Traceback" not in ran.stderr
     return ran.stderr
+
+
+def on_terminal(*args: object) -> str:
+    """Return what a command writes to a terminal."""
+    main, other = pty.openpty()
+    command = [sys.executable, "-m", "annotator", *map(str, args)]
+    with subprocess.Popen(command, stdin=other, stdout=other, stderr=other):
+        os.close(other)
+        data = b""
+        try:
+            while piece := os.read(main, 65536):
+                data += piece
+        except OSError:
+            pass  # the other end is closed
+    os.close(main)
+    return data.decode("utf-8", "replace")
 
 
 def make_images(folder: Path, *names: str) -> None:

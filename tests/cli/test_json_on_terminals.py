@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
 import subprocess
 import sys
@@ -14,6 +12,7 @@ import pytest
 from PIL import Image
 
 from annotator.items.json_text import to_json_text
+from tests.cli.command_line import on_terminal
 
 HOSTILE = "a\x9b31mred\u202egnp\u2066\u2028\x7f\x85.png"
 RAW = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029\u200e\u200f\ufeff]")
@@ -33,23 +32,6 @@ def test_json_reads_back_as_it_was_and_holds_nothing_that_controls(indent: int |
 def test_no_command_writes_json_of_names_by_other_means() -> None:
     for file in CLI.glob("*.py"):
         assert "ensure_ascii" not in file.read_text(), f"{file.name}: use to_json_text"
-
-
-def on_terminal(*arguments: str) -> str:
-    """Return the bytes that a command writes to a terminal."""
-    main, other = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "annotator", *arguments], stdin=other, stdout=other, stderr=other
-    ):
-        os.close(other)
-        data = b""
-        try:
-            while piece := os.read(main, 65536):
-                data += piece
-        except OSError:
-            pass  # the other end is closed
-    os.close(main)
-    return data.decode("utf-8", "replace")
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.cli.command_line import annotator, bad, good, make_images
+from annotator.curate.query import ITEM_STATES, NUMBER_WORDS, TEXT_WORDS
+from tests.cli.command_line import annotator, bad, good, make_images, on_terminal
 
 
 @pytest.fixture
@@ -83,6 +85,14 @@ def test_exports_take_a_query_beside_their_own_words(project: Path) -> None:
 
 def test_run_and_browse_refuse_a_query_without_an_item(project: Path) -> None:
     for command in ("run", "browse"):
-        ran = annotator(command, project, "--only", "camera=9")
-        assert ran.returncode == 1
-        assert "No item matches" in ran.stderr or "needs a terminal" in ran.stderr
+        assert "No item matches" in on_terminal(command, project, "--only", "camera=9")
+
+
+def test_the_help_and_the_page_name_every_word() -> None:
+    help_ = good("search", "--help")
+    page = (Path(__file__).parents[2] / "docs/search.md").read_text("utf-8")
+    signs = {rf"\b{word}[<>=]" for word in NUMBER_WORDS}
+    words = {f"{word}:" for word in TEXT_WORDS} | signs | {*ITEM_STATES}
+    assert [word for word in words if not re.search(word, page)] == []
+    again = {"class:"}  # is label: by another name
+    assert [word for word in words - again if not re.search(word, help_)] == []
