@@ -86,8 +86,8 @@ _SHOWN = {
 class Keymap:
     """The keys of a project: what each of them does."""
 
-    actions: Mapping[str, tuple[Action, ...]]
-    """Key -> its actions. At most one of them is live at a time."""
+    actions: Mapping[str, Action]
+    """Key -> its action."""
     classes: Mapping[str, str]
     """Class name -> the key to show for it; "" for a class without a key."""
     digits: tuple[str, ...] = ()
@@ -100,27 +100,28 @@ class Keymap:
     def with_digits(self, ranked: Sequence[str]) -> Keymap:
         """Return the keys for one picture: its digits mean the first of the `ranked` classes."""
         likeliest = tuple(ranked[: len(self.digits)])
-        meant: dict[str, tuple[Action, ...]] = {
-            digit: ((LABEL, name),) for digit, name in zip(self.digits, likeliest, strict=False)
-        }
+        meant = {digit: (LABEL, name) for digit, name in zip(self.digits, likeliest, strict=False)}
         fixed = {key: found for key, found in self.actions.items() if key not in self.digits}
         return _show_keys(replace(self, actions=meant | fixed, likeliest=likeliest))
 
-    def actions_of(self, key: str, character: str | None) -> tuple[Action, ...]:
-        """Return the actions of a key press; a capital without its own does as the small letter."""
+    def action_of(self, key: str, character: str | None) -> Action:
+        """Return the action of a key press, ("", "") for none.
+
+        A capital without an action of its own does as the small letter.
+        """
         for name in (character, key, (character or "").lower()):
             if name and name in self.actions:
                 return self.actions[name]
-        return ()
+        return "", ""
 
     def keys(self, command: str) -> list[str]:
         """Return the keys of a command as the screen writes them."""
-        keys = [key_label(key) for key, found in self.actions.items() if (command, "") in found]
+        keys = [key_label(key) for key, found in self.actions.items() if found == (command, "")]
         return list(dict.fromkeys(keys))
 
     def class_keys(self, label: str) -> list[str]:
         """Return all keys of a class as the screen writes them."""
-        return [key_label(key) for key, found in self.actions.items() if (LABEL, label) in found]
+        return [key_label(key) for key, found in self.actions.items() if found == (LABEL, label)]
 
 
 def key_label(key: str) -> str:
@@ -152,14 +153,13 @@ def make_keymap(
         name: tuple(key for key in given if key not in claimed)
         for name, given in KEYMAPS[preset].items()
     } | {name: tuple(given) for name, given in own.items()}
-    actions: dict[str, tuple[Action, ...]] = {}
-    for name in COMMAND_NAMES:
-        for key in keys.get(name, ()):
-            actions[key] = (*actions.get(key, ()), (name, ""))
+    actions: dict[str, Action] = {
+        key: (name, "") for name in COMMAND_NAMES for key in keys.get(name, ())
+    }
     _check(preset, actions, classes)
     taken = {*actions, *(info.key for info in classes)}
     for key, name in _class_keys(classes, keys):
-        actions.setdefault(key, ((LABEL, name),))
+        actions.setdefault(key, (LABEL, name))
     follow = digits == "model" and len(classes) > len(DIGITS)
     return _show_keys(
         Keymap(
@@ -174,10 +174,9 @@ def make_keymap(
 def _show_keys(keymap: Keymap) -> Keymap:
     """Return the keymap with the key to show for each class: the first one that means it."""
     first: dict[str, str] = {}
-    for key, found in keymap.actions.items():
-        for name, argument in found:
-            if name == LABEL:
-                first.setdefault(argument, key_label(key))
+    for key, (name, argument) in keymap.actions.items():
+        if name == LABEL:
+            first.setdefault(argument, key_label(key))
     return replace(keymap, classes=dict.fromkeys((*keymap.classes, *first), "") | first)
 
 
@@ -218,9 +217,7 @@ def _check_own(own: Mapping[str, Sequence[str]]) -> None:
         raise ProjectError(bullet_list(problems, "[keys] in annotator.toml cannot be used:"))
 
 
-def _check(
-    preset: str, commands: Mapping[str, tuple[Action, ...]], classes: Sequence[ClassInfo]
-) -> None:
+def _check(preset: str, commands: Mapping[str, Action], classes: Sequence[ClassInfo]) -> None:
     """Refuse class keys that are not one character, or that mean something else already."""
     problems = []
     taken: dict[str, str] = {}
@@ -230,7 +227,7 @@ def _check(
         if len(key) != 1 or not key.isprintable() or key.isspace():
             problems.append(f"class {name}: key = {key!r} should be one letter, digit or sign")
         elif key in commands or small in commands:
-            title = commands.get(key, commands.get(small, ()))[0][0]
+            title, _ = commands.get(key) or commands[small]
             problems.append(f"class {name}: {key!r} is {title} in the keymap {preset}")
         elif key in taken:
             problems.append(f"class {name}: {key!r} is the key of class {taken[key]}")

@@ -145,16 +145,17 @@ class LabelScreen(AnswerScreen):
     # --- keys and clicks
 
     def on_key(self, event: events.Key) -> None:
-        """Perform the live action of a key."""
+        """Perform the action of a key, if it is live."""
         if event.key == "escape":
             self.banner.dismiss()
-        actions = self.keymap.actions_of(event.key, event.character)
-        if not actions:
+        name, argument = self.keymap.action_of(event.key, event.character)
+        if not name:
             return
         event.stop()
         event.prevent_default()
-        name, argument = next((a for a in actions if self.is_live(a[0])), ("", ""))
-        answers = name == LABEL or (name in COMMANDS and COMMANDS[name].answers)
+        if not self.is_live(name):
+            return
+        answers = name == LABEL or COMMANDS[name].answers
         painted_at = self.sidebar.digit_painted_at(event.character or event.key)
         if answers and self._held(event.key, event.time):
             self.say("key held down: one press, one answer", "dim", 1.5)
@@ -164,7 +165,7 @@ class LabelScreen(AnswerScreen):
         elif name == "confirm" and self._ignored:  # that class would be missing from the label
             self._ignored = False
             self.say("a class key came too early: choose again, then confirm", "warn")
-        elif name:
+        else:
             self._ignored = False
             self.perform(name, argument)
 

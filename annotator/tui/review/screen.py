@@ -133,8 +133,8 @@ class ReviewScreen(QuestionScreen):
         for key in (event.character or "", event.key):
             if key in _FIXED_KEYS:
                 return _FIXED_KEYS[key], ""
-        actions = self.keymap.actions_of(event.key, event.character)
-        return next((a for a in actions if a[0] == LABEL or a[0] in COMMANDS), ("", ""))
+        action = self.keymap.action_of(event.key, event.character)
+        return action if action[0] in (LABEL, *COMMANDS) else ("", "")
 
     def perform(self, name: str, argument: str = "") -> None:
         """Carry out a command, or label with the class `argument`, if that is live."""

@@ -57,11 +57,11 @@ def with_digits(names: list[str], ranked: list[str], **keys: str) -> Any:
 def test_the_digits_are_the_likeliest_in_order() -> None:
     names = [f"c{n}" for n in range(20)]
     keymap = with_digits(names, names[::-1])
-    assert [keymap.actions_of(digit, digit) for digit in "129"] == [
-        ((LABEL, "c19"),), ((LABEL, "c18"),), ((LABEL, "c11"),),
+    assert [keymap.action_of(digit, digit) for digit in "129"] == [
+        (LABEL, "c19"), (LABEL, "c18"), (LABEL, "c11"),
     ]  # fmt: skip
     assert keymap.classes["c19"] == "1" and keymap.classes["c5"] == ""
-    assert keymap.actions_of("a", "a") == ((LABEL, "c0"),)  # the first class keeps its letter
+    assert keymap.action_of("a", "a") == (LABEL, "c0")  # the first class keeps its letter
 
 
 def test_digits_that_are_keys_of_their_own_stay() -> None:
@@ -71,9 +71,9 @@ def test_digits_that_are_keys_of_their_own_stay() -> None:
     assert keymap.digits == ("1", "2", "4", "5", "6", "8", "9")
     assert keymap.keyed == {"c4", "c5"}
     following = keymap.with_digits(names[::-1])
-    assert following.actions_of("3", "3") == ((LABEL, "c4"),)
-    assert following.actions_of("7", "7") == (("skip", ""),)
-    assert following.actions_of("4", "4") == ((LABEL, "c17"),)
+    assert following.action_of("3", "3") == (LABEL, "c4")
+    assert following.action_of("7", "7") == ("skip", "")
+    assert following.action_of("4", "4") == (LABEL, "c17")
     assert following.classes["c5"] == "X"
 
 
