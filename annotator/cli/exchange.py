@@ -41,11 +41,9 @@ _LONG_EXPORT = 50_000
 
 
 def _complete_only(ctx: typer.Context, incomplete: str) -> list[str]:
-    words = ("labelled", "human", "flagged", "unflagged")
-    return [
-        *(word for word in words if word.startswith(incomplete)),
-        *complete_searches(ctx, incomplete),
-    ]
+    words = complete_names("annotator.formats.source:EXPORT_FILTERS")()
+    words = [word for word in words if word.startswith(incomplete)]
+    return [*words, *complete_searches(ctx, incomplete)]
 
 
 def complete_formats() -> list[str]:
