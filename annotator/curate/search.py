@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,11 +143,9 @@ class Searcher:
         """Answer the other terms, in any thread, and return what matches, the best first."""
         notes: list[str] = []
         mask = self._answer_all(prepared.terms, prepared, notes).true
-        if any(
-            term.span is not None and not term.span.zoned for term in iter_terms(prepared.terms)
-        ):
-            span = next(term.span for term in iter_terms(prepared.terms) if term.span is not None)
-            notes.append(f"times are local: {local_zone(span.start)}")
+        spans = [term.span for term in iter_terms(prepared.terms) if term.span is not None]
+        if local := [span.start for span in spans if not span.zoned]:
+            notes.append(f"times are local: {local_zone(local[0])}")
         ranking = [term for term in iter_terms(prepared.terms) if term.kind in RANKING_KINDS]
         if not ranking:
             rows = np.flatnonzero(mask)
@@ -156,7 +154,7 @@ class Searcher:
             found = self._rank(ranking, mask, limit, current)
         if not found.total and (hint := prepared.hint or explain_no_hit(prepared.terms)):
             notes.append(hint)
-        return SearchResults(found.rows, found.scores, found.total, tuple(dict.fromkeys(notes)))
+        return replace(found, notes=tuple(dict.fromkeys(notes)))
 
     def _rank(
         self, ranking: Sequence[QueryTerm], mask: Mask, limit: int | None, current: str | None
