@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 import numpy as np
 from numpy.typing import NDArray
 
 from annotator.formats.levels import ClassLevel
 from annotator.items.ref_table import RefTable
 from annotator.log.entries import LogState
-from annotator.project.label_sets import NO_CLASS
 from annotator.project.project import ProjectFolder
-from annotator.session.predict import (
-    FittedProject,
-    fit,
-    iter_predictions,
-    predict_pieces,
-    unlabelled_rows,
-)
+from annotator.session.predict import FittedProject, fit, predict_pieces, unlabelled_rows
 
-_BATCH = 1 << 12
 _HALF = 0.5
 
 
@@ -39,14 +29,11 @@ class PoolPredictions:
         self._code = np.full(len(refs), -1, np.int32)
         self._score = np.zeros(len(refs), np.float32)
         if fitted.snapshot.has_tags:
-            self._names = self._predict_sets(fitted, refs, state, level)
+            self._names = self._predict_sets(fitted, refs, state)
             return
         self._names = fitted.classes if level is None else level.names(fitted.classes)
         sums = None if level is None else level.matrix(fitted.classes)
-        predictions = iter_predictions(fitted, unlabelled_rows(refs, state))
-        while batch := list(islice(predictions, _BATCH)):
-            rows = refs.rows([prediction.ref for prediction in batch])
-            proba = np.array([prediction.proba for prediction in batch])
+        for rows, proba in predict_pieces(fitted, unlabelled_rows(refs, state)):
             if sums is not None:
                 proba = proba @ sums
             self._score[rows] = proba.max(axis=1)
@@ -55,14 +42,12 @@ class PoolPredictions:
             self._code[rows] = np.where(named, proba.argmax(axis=1), -1)
 
     def _predict_sets(
-        self, fitted: FittedProject, refs: RefTable, state: LogState, level: ClassLevel | None
+        self, fitted: FittedProject, refs: RefTable, state: LogState
     ) -> tuple[str, ...]:
-        """Predict sets of classes, and return all that were predicted."""
+        """Predict sets of classes, which have no levels, and return all that were predicted."""
         codes: dict[str, int] = {}
         for rows, proba in predict_pieces(fitted, unlabelled_rows(refs, state)):
             labels = fitted.labels(proba)
-            if level is not None:
-                labels = [level.name(label) or NO_CLASS for label in labels]
             self._code[rows] = [codes.setdefault(label, len(codes)) for label in labels]
             self._score[rows] = fitted.model.targets.confidence(proba)
         return tuple(codes)
