@@ -25,7 +25,7 @@ from annotator.detection.passes import (
     undo_augmentation,
 )
 from annotator.detection.proposal import strip_file_name
-from annotator.detection.results import DetectionCache, FileStamp, ImageDetections
+from annotator.detection.results import DetectionCache, FileStamp, ImageDetections, stamp_file
 from annotator.errors import AnnotatorError, ImageError
 from annotator.features.decoding import map_pipelined
 from annotator.features.pipeline import ExtractionProgress, ExtractionReport, ProgressCounter
@@ -77,7 +77,7 @@ def detect_images(
     Images that cannot be read, or for which the model gives NaN, are left out and named in the
     report, and the next run tries them again.
     """
-    todo = [path for path in paths if not results.has_answer(path, _file_stamp(root / path))]
+    todo = [path for path in paths if not results.has_answer(path, stamp_file(root / path))]
     tally = ProgressCounter(len(paths) - len(todo), len(todo), clock)
     progress(tally.progress())
     threads = workers or min(32, len(os.sched_getaffinity(0)))
@@ -99,14 +99,6 @@ def detect_images(
             return tally.report(complete=False)
     progress(tally.progress())
     return tally.report(complete=True)
-
-
-def _file_stamp(file: Path) -> FileStamp:
-    try:
-        found = file.stat()
-    except OSError:
-        return -1, -1
-    return found.st_size, found.st_mtime_ns
 
 
 # --- reading: runs in several threads

@@ -22,6 +22,15 @@ FileStamp = tuple[int, int]
 """Size in bytes and time in nanoseconds of an image file; a change makes the answer stale."""
 
 
+def stamp_file(file: Path) -> FileStamp:
+    """Return the stamp of an image file, one of its own if there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return -1, -1
+    return found.st_size, found.st_mtime_ns
+
+
 @dataclass(frozen=True, slots=True)
 class ImageDetections:
     """The detections of a model in one image."""

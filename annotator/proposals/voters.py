@@ -17,7 +17,12 @@ from annotator.detection.detectors import TransformersDetector
 from annotator.detection.ensemble import EnsembleModel, describe_unknown_classes, match_classes
 from annotator.detection.passes import DetectionPasses
 from annotator.detection.program import BoxProgram
-from annotator.detection.results import DetectionAnswers, DetectionCache, FileStamp, ImageDetections
+from annotator.detection.results import (
+    DetectionAnswers,
+    DetectionCache,
+    ImageDetections,
+    stamp_file,
+)
 from annotator.errors import AnnotatorError, FeatureError
 from annotator.features.decoding import map_pipelined
 from annotator.features.pipeline import ExtractionReport, ProgressCounter
@@ -185,7 +190,7 @@ class VoterRun:
         self, program: BoxProgram, results: DetectionCache, step: RunStep
     ) -> ExtractionReport:
         root, limit = self.project.images.resolve(), self.project.settings.max_pixels
-        stamps = {path: _stamp(root / path) for path in self.paths}
+        stamps = {path: stamp_file(root / path) for path in self.paths}
         todo = [path for path in self.paths if not results.has_answer(path, stamps[path])]
         tally = ProgressCounter(len(self.paths) - len(todo), len(todo), time.monotonic)
         step.progress(tally.progress())
@@ -217,11 +222,3 @@ class VoterRun:
     def _leave_out(self, line: str) -> None:
         self.left_out.append(line)
         self.output.message(line)
-
-
-def _stamp(file: Path) -> FileStamp:
-    try:
-        found = file.stat()
-    except OSError:
-        return -1, -1
-    return found.st_size, found.st_mtime_ns
