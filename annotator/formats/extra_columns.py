@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from annotator.items.table_columns import RefColumns
-from annotator.items.text_files import find_delimiter, open_text
+from annotator.items.text_files import open_text, read_header
 
 _NO_CELLS: Mapping[str, str] = {}
 
@@ -20,11 +20,8 @@ class ExtraColumns:
 
     def __init__(self, file: Path) -> None:
         self._file, self._starts = file, array("q")
-        with open_text(file) as lines:
-            self._delimiter = find_delimiter(lines)
-            reader = csv.reader(lines, delimiter=self._delimiter)
-            header = next(reader, [])
-            known = RefColumns.find(header, file)
+        header, self._delimiter = read_header(file)
+        known = RefColumns.find(header, file)
         places = {known.path, known.bbox, known.label}
         self._places = [
             (place, name) for place, name in enumerate(header) if place not in places and name

@@ -61,6 +61,19 @@ def read_file(path: Path) -> bytes:
         return file.read()
 
 
+FileState = tuple[int, int, int]
+"""The number, the size and the time of a file."""
+
+
+def file_state(path: Path) -> FileState | None:
+    """Return what changes if a file is replaced or written; None for one that cannot be found."""
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def refuse_huge(path: Path, state: os.stat_result) -> None:
     """Raise `OSError` for a file that takes more than half of the memory."""
     if state.st_size > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2:

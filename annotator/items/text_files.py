@@ -98,6 +98,13 @@ def find_delimiter(lines: io.TextIOWrapper) -> str:
     return next((mark for mark in ",\t;" if mark in header), ",")
 
 
+def read_header(file: Path) -> tuple[list[str], str]:
+    """Return the cells of the header of a CSV, and its delimiter."""
+    with open_text(file) as lines:
+        delimiter = find_delimiter(lines)
+        return next(csv.reader(lines, delimiter=delimiter), []), delimiter
+
+
 def iter_records(
     file: Path, on_fault: Callable[[int, FinalFault], None], *, foreign: bool = True
 ) -> Iterator[tuple[int, list[str]]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from annotator.errors import RefError
 from annotator.items.refs import make_printable
 from annotator.items.table_columns import PATH_COLUMNS
-from annotator.items.text_files import find_delimiter, open_text
+from annotator.items.text_files import find_delimiter, open_text, read_header
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,7 @@ class MetadataColumns:
     def __init__(self, file: Path) -> None:
         """Read the header of `file`; a table that is not there yet has no columns."""
         self._file, self._read = file, dict[str, MetadataColumn]()
-        self._header: list[str] = []
-        if file.is_file():
-            with open_text(file) as lines:
-                self._header = next(csv.reader(lines, delimiter=find_delimiter(lines)), [])
+        self._header = read_header(file)[0] if file.is_file() else []
         self.names = tuple(
             name.strip() for name in self._header
             if name.strip() and name.strip().lower() not in PATH_COLUMNS

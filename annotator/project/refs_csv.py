@@ -5,25 +5,24 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from annotator.errors import ProjectError, RefError
-from annotator.items.atomic import write_atomically
+from annotator.items.atomic import FileState, file_state, write_atomically
 from annotator.items.listing import read_table
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, format_box, make_printable
 from annotator.items.table_columns import PATH_COLUMNS
-from annotator.items.text_files import find_delimiter, open_text
+from annotator.items.text_files import open_text, read_header
 from annotator.project.item_pool import load_refs
 from annotator.project.lock import lock_project
+from annotator.project.metadata import MetadataColumns
 from annotator.project.project import ProjectFolder
 from annotator.project.refs_sum import note_written
 
 _NO_CELLS: Mapping[str, str] = {}
-_State = tuple[int, int, int]
-_written: dict[str, tuple[_State, RefTable]] = {}
+_written: dict[str, tuple[FileState | None, RefTable]] = {}
 """Each refs.csv: its state after this process wrote it, and the items that others had written."""
 
 
@@ -53,27 +52,20 @@ def append_items(
         if removed:
             _written.pop(str(project.refs_file), None)
         elif known is not None:
-            _written[str(project.refs_file)] = _state(project), known
-
-
-def _state(project: ProjectFolder) -> _State:
-    stat = os.stat(project.refs_file)  # noqa: PTH116
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+            _written[str(project.refs_file)] = file_state(project.refs_file), known
 
 
 def _known_items(project: ProjectFolder) -> RefTable:
     """Return the items that other processes have written; read again if the file has changed."""
     state, known = _written.get(str(project.refs_file), (None, RefTable()))
-    return known if state == _state(project) else load_refs(project)
+    return known if state and state == file_state(project.refs_file) else load_refs(project)
 
 
 def _replace_table(
     project: ProjectFolder, rows: Iterable[NewItem], removed: Collection[str]
 ) -> None:
     file = project.refs_file
-    with open_text(file) as lines:
-        delimiter = find_delimiter(lines)
-        header = next(csv.reader(lines, delimiter=delimiter), [])
+    header, delimiter = read_header(file)
     names = [name.strip().lower() for name in header]
     if not any(name in names for name in PATH_COLUMNS):
         raise RefError(
@@ -113,26 +105,24 @@ def _remove_rows(project: ProjectFolder, removed: Collection[str]) -> bytes:
 
 
 def has_model_column(project: ProjectFolder) -> bool:
-    """Return whether refs.csv names the model that proposed an item."""
-    with open_text(project.refs_file) as lines:
-        delimiter = find_delimiter(lines)
-        header = next(csv.reader(lines, delimiter=delimiter), [])
-    return "model" in [name.strip().lower() for name in header]
+    """Return whether there is a refs.csv that names the model that proposed an item."""
+    return _model_column(MetadataColumns(project.refs_file)) is not None
+
+
+def _model_column(columns: MetadataColumns) -> str | None:
+    return next((name for name in columns.names if name.lower() == "model"), None)
 
 
 def read_born_items(project: ProjectFolder) -> Iterator[tuple[str, str]]:
     """Yield each item that a model proposed, and the model, from the column `model` of refs.csv."""
-    if not project.refs_file.is_file() or not has_model_column(project):
+    columns = MetadataColumns(project.refs_file)
+    if (name := _model_column(columns)) is None:
         return
+    column = columns.column(name)
     rows = read_table(project.refs_file, project.settings.box_order, [])
-    with open_text(project.refs_file) as lines:
-        delimiter = find_delimiter(lines)
-        reader = csv.reader(lines, delimiter=delimiter)
-        place = [name.strip().lower() for name in next(reader)].index("model")
-        models = (cells[place] if place < len(cells) else "" for cells in reader if cells)
-        for row, model in zip(rows, models, strict=False):
-            if model:
-                yield row.item.ref, model
+    for row, code in zip(rows, column.codes.tolist(), strict=False):
+        if model := column.texts[code]:
+            yield row.item.ref, model
 
 
 def _cells(row: NewItem, names: list[str], box_order: str) -> list[str]:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from annotator.errors import ImageError, ProjectError
+from annotator.items.atomic import FileState, file_state
 from annotator.items.listing import ListedFolder, SkippedFiles, list_folder
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item
@@ -38,31 +39,21 @@ SCAN_SECONDS = 2.0
 IDLE_TIMES = 10.0
 """The least pause after a look, in times of the processor time that it took."""
 
-_FileState = tuple[int, int, int]
-
-
-def _file_state(file: Path) -> _FileState | None:
-    try:
-        stat = file.stat()
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
-
 
 class FileWatch:
     """The time and size of a file, compared at each look."""
 
     def __init__(self, file: Path) -> None:
         """Take the file as it is now for known."""
-        self._file, self._state = file, _file_state(file)
+        self._file, self._state = file, file_state(file)
 
     def has_changed(self) -> bool:
         """Return True once for each change; a file that is being written counts when it rests."""
-        now = _file_state(self._file)
+        now = file_state(self._file)
         if now is None or now == self._state:
             return False
         time.sleep(WHOLE_SECONDS)
-        if now != _file_state(self._file):
+        if now != file_state(self._file):
             return False
         self._state = now
         return True
@@ -168,7 +159,7 @@ class FolderWatch:
         self._root = folder.resolve()
         self._folders = {"": _Folder()}
         self._places: dict[tuple[int, int], str] = {}
-        self._waiting: dict[str, tuple[_FileState | None, float]] = {}
+        self._waiting: dict[str, tuple[FileState | None, float]] = {}
 
     def look(self) -> list[Item]:
         """Return the new images that are whole."""
@@ -228,7 +219,7 @@ class FolderWatch:
         for ref, (before, since) in [*self._waiting.items()]:
             item = Item.parse(ref)
             file = self._images / item.path
-            state = _file_state(file)
+            state = file_state(file)
             if state is None:
                 del self._waiting[ref]
             elif state != before:

@@ -80,7 +80,7 @@ class ProposalWriter:
             remove_replaced_items(project)
             if replaces:
                 self.replaced = ReplacedProposals(project, replaces)
-            self._marks_items = not (project.refs_file.is_file() and has_model_column(project))
+            self._marks_items = not has_model_column(project)
             self._read_known()
             self._file = self._open()
         except OSError as error:
