@@ -18,7 +18,7 @@ from textual.timer import Timer
 
 from annotator.features.growing import FeatureWriter
 from annotator.items.ref_table import RefTable
-from annotator.log.entries import Entry
+from annotator.log.entries import Entry, LogState, replay
 from annotator.log.store import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
@@ -200,3 +200,15 @@ def _log(project: ProjectFolder) -> list[Entry]:
         return list(store.entries())
     finally:
         store.close()
+
+
+def state_of(project: ProjectFolder) -> LogState:
+    """Return the state that the log of a project leads to."""
+    return replay(_log(project))
+
+
+def append_entries(project: ProjectFolder, *entries: Entry) -> None:
+    """Append to the log of a project, as another process does."""
+    store = SqliteStore(project.labels_file)
+    store.append(*entries)
+    store.close()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from textual import events
 
-from annotator.learn.ranking import Ranking
 from annotator.project.settings import ClassInfo
 from annotator.tui import messages
 from annotator.tui.keymaps import LABEL, make_keymap
@@ -47,6 +47,21 @@ async def taught(desk: Any, truth: Callable[[str], str]) -> None:
         await desk.until(lambda: desk.app.screen is desk.app.label_screen)
     await desk.learnt()
     await desk.press("s")
+
+
+@pytest.fixture
+def with_model(make: Any, opened: Any, give_features: Any, truth: Any) -> Any:
+    """with_model(annotator, **settings): the app on many classes, with a model that knows two."""
+
+    @asynccontextmanager
+    async def desk_with_model(annotator: str = "ann", **settings: Any) -> AsyncIterator[Desk]:
+        project = make(24, MANY, **settings)
+        give_features(project, REFS)
+        async with opened(project, annotator) as desk:
+            await taught(desk, truth)
+            yield desk
+
+    return desk_with_model
 
 
 def with_digits(names: list[str], ranked: list[str], **keys: str) -> Any:
@@ -109,56 +124,44 @@ async def test_the_likeliest_class_of_a_picture_has_the_digit_1(
 
 
 async def test_a_ranking_that_arrives_changes_no_digit_of_the_picture_in_view(
-    make: Any, opened: Any, give_features: Any, truth: Any, log: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    kept: list[Ranking] = []
-    project = make(24, MANY)
-    give_features(project, REFS)
-    async with opened(project) as desk:
-        await taught(desk, truth)
+    with_model: Any, log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with with_model() as desk:
         monkeypatch.setattr(FitWorker, "start_fit", lambda self, snapshot: None)
         digits, ref = await shown(desk), desk.current
         ranking = desk.app.session.ranking
         # The same model the other way round: what was red is blue.
         swapped = {"red": "blue", "blue": "red"}
         names = [swapped.get(name, name) for name in ranking.classes]
-        kept.append(replace(ranking, classes=tuple(names)))
-        desk.app.post_message(messages.RankingLearned(kept[0]))
-        await desk.until(lambda: desk.app.session.ranking is kept[0])
+        other = replace(ranking, classes=tuple(names))
+        desk.app.post_message(messages.RankingLearned(other))
+        await desk.until(lambda: desk.app.session.ranking is other)
         await desk.pilot.pause()
         await asyncio.sleep(0.1)
         assert means(desk) == digits
         await desk.press("1")
         await desk.until(lambda: desk.current != ref)
-    (row,) = [row for row in log(project) if row.ref == ref]
+    (row,) = [row for row in log(desk.app.project) if row.ref == ref]
     assert row.label == digits["1"]
 
 
 async def test_a_digit_typed_before_the_digits_are_drawn_labels_nothing(
-    make: Any, opened: Any, give_features: Any, truth: Any, log: Any
+    with_model: Any, log: Any
 ) -> None:
-    project = make(24, MANY)
-    give_features(project, REFS)
-    async with opened(project) as desk:
-        await taught(desk, truth)
+    async with with_model() as desk:
         await shown(desk)
-        before, seen = len(log(project)), desk.current
+        before, seen = len(log(desk.app.project)), desk.current
         for key in "121212":
             desk.app.post_message(events.Key(key, key))
         await desk.until(lambda: desk.current != seen)
         await desk.until(lambda: not desk.app.key_queue.busy)
-        assert [row.ref for row in log(project)[before:]] == [seen]
+        assert [row.ref for row in log(desk.app.project)[before:]] == [seen]
 
 
 async def test_a_digit_waits_for_the_list_even_if_the_picture_is_there(
-    make: Any, opened: Any, give_features: Any, truth: Any, log: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    project = make(24, MANY)
-    give_features(project, REFS)
-    async with opened(project) as desk:
-        await taught(desk, truth)
+    with_model: Any, log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with with_model() as desk:
         await shown(desk)
         monkeypatch.setattr(ClassList, "_painted", lambda self, keyed: None)
         ref = desk.current
@@ -167,16 +170,13 @@ async def test_a_digit_waits_for_the_list_even_if_the_picture_is_there(
         assert desk.current == ref
         await desk.press("a")  # a letter always means the same
         await desk.until(lambda: desk.current != ref)
-    assert [row.label for row in log(project) if row.ref == ref] == ["class 00"]
+    assert [row.label for row in log(desk.app.project) if row.ref == ref] == ["class 00"]
 
 
 async def test_while_the_prediction_is_hidden_the_digits_do_not_tell_it(
-    make: Any, opened: Any, give_features: Any, truth: Any, log: Any
+    with_model: Any, log: Any
 ) -> None:
-    project = make(24, MANY)
-    give_features(project, REFS)
-    async with opened(project) as desk:
-        await taught(desk, truth)
+    async with with_model() as desk:
         likeliest = await shown(desk)
         await desk.press("p")
         await desk.until(lambda: means(desk) == dict(zip("123456789", MANY, strict=False)))
@@ -188,16 +188,11 @@ async def test_while_the_prediction_is_hidden_the_digits_do_not_tell_it(
         await desk.press("3")
         await desk.until(lambda: desk.current != ref)
         assert set(means(desk).values()) == set(MANY[:9])
-    assert [row.label for row in log(project) if row.ref == ref] == [MANY[2]]
+    assert [row.label for row in log(desk.app.project) if row.ref == ref] == [MANY[2]]
 
 
-async def test_fixed_digits_stay_with_a_model(
-    make: Any, opened: Any, give_features: Any, truth: Any
-) -> None:
-    project = make(24, MANY, digits="fixed")
-    give_features(project, REFS)
-    async with opened(project) as desk:
-        await taught(desk, truth)
+async def test_fixed_digits_stay_with_a_model(with_model: Any) -> None:
+    async with with_model(digits="fixed") as desk:
         assert await shown(desk) == dict(zip("123456789", MANY, strict=False))
 
 
@@ -239,13 +234,9 @@ async def test_a_class_that_is_chosen_without_a_digit_is_shown(make: Any, opened
         await desk.until(lambda: any("✓blue" in row for row in desk.text.splitlines()))
 
 
-async def test_second_opinions_have_the_first_nine_classes_on_the_digits(
-    make: Any, opened: Any, give_features: Any, truth: Any
-) -> None:
-    project = make(24, MANY)
-    give_features(project, REFS)
-    async with opened(project, "ana") as desk:
-        await taught(desk, truth)
+async def test_second_opinions_have_the_first_nine_classes_on_the_digits(with_model: Any) -> None:
+    async with with_model("ana") as desk:
+        project = desk.app.project
     sample = ItemSample(None, REFS[:8])
     with prepare_label_app(project, "ben", HALF_CELLS, features=False, audit=sample) as app:
         async with app.run_test(size=(80, 24)) as pilot:

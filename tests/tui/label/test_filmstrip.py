@@ -8,28 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 
 from annotator.log.agreement import measure_agreement
-from annotator.log.entries import Action, Entry, LogState, replay
-from annotator.log.store import SqliteStore
-from annotator.project.project import ProjectFolder
+from annotator.log.entries import Action, Entry
 from annotator.project.settings import ClassInfo
 from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.tui.keymaps import KEYMAPS
 from annotator.tui.launch import ItemSample, prepare_label_app
 from tests.terminal.program_on_pty import Running
 from tests.time_limits import PATIENCE
-from tests.tui.conftest import COLOURS, HALF_CELLS, Desk
+from tests.tui.conftest import COLOURS, HALF_CELLS, Desk, append_entries, state_of
 
 COLOURS_OF = list(COLOURS)
-
-
-def _state(project: ProjectFolder) -> LogState:
-    store = SqliteStore(project.labels_file)
-    try:
-        return replay(store.entries())
-    finally:
-        store.close()
 
 
 def _footer(desk: Any) -> str:
@@ -90,14 +81,14 @@ async def test_a_class_key_corrects_in_place_and_one_undo_takes_it_back(
         assert desk.current == second
         await desk.sees("corrected: red → blue")
         await desk.sees("blue ·")
-        state = _state(project)
+        state = state_of(project)
         assert [e.label for e in state.standing[second]] == ["red", "blue"]
         assert state.label(second) == "blue"
         await desk.press("shift+right", "shift+left")  # it has kept its place
         assert desk.current == second
         await desk.press("escape", "backspace")
         assert desk.current == question
-        assert _state(project).label(second) == "red"
+        assert state_of(project).label(second) == "red"
         assert len(log(project)) == 5  # three labels, the correction, its undo
 
 
@@ -117,7 +108,7 @@ async def test_undo_while_walking_takes_back_only_a_correction_of_the_picture_in
         assert len(log(project)) == 3
         await desk.press("shift+right", "backspace")
         await desk.sees("taken back: blue")
-        state = _state(project)
+        state = state_of(project)
         assert [state.label(ref) for ref in state.standing] == ["red", "red"]
         assert "LOOKING BACK 1" in desk.text
 
@@ -129,7 +120,7 @@ async def test_a_skip_and_a_label_correct_each_other(make: Any, opened: Any, log
         await desk.sees("corrected: red → skipped")
         await desk.press("shift+left", "d")
         await desk.sees("corrected: skipped → blue")
-        state, rows = _state(project), log(project)
+        state, rows = state_of(project), log(project)
         assert [state.label(row.ref) for row in rows[:2]] == ["blue", None]
         assert [row.picked_by for row in rows[2:]] == ["correction", "correction"]
         assert all(row.q is None and row.proba is None for row in rows[2:])
@@ -144,17 +135,17 @@ async def test_with_several_classes_the_set_is_that_of_the_picture_in_view(
     project = make(6, ("red", "big", "old"), multi_label=True)
     async with opened(project) as desk:
         await desk.press("1", "3", "enter")
-        first = next(iter(_state(project).standing))
+        first = next(iter(state_of(project).standing))
         await desk.press("2", "shift+left")
         await desk.sees("✓red")
         await desk.sees("·big")
         await desk.press("2", "1", "enter")
         await desk.sees("corrected: red|old → big|old")
-        assert _state(project).label(first) == "big|old"
+        assert state_of(project).label(first) == "big|old"
         await desk.press("escape")
         await desk.sees("✓big")  # what was chosen for the open question is still chosen
         await desk.press("enter")
-        state = _state(project)
+        state = state_of(project)
         assert [state.label(ref) for ref in state.standing] == ["big|old", "big"]
 
 
@@ -220,17 +211,16 @@ async def test_answers_of_others_come_before_ones_own_and_say_who(
         await desk.press("d")
         assert desk.current == order[0]
         await desk.sees("· ann")
-        assert [e.annotator for e in _state(project).standing[order[0]]] == ["bob", "ann"]
+        assert [e.annotator for e in state_of(project).standing[order[0]]] == ["bob", "ann"]
 
 
 async def test_imported_and_accepted_labels_are_not_walked_through(make: Any, opened: Any) -> None:
     project = make(6)
-    store = SqliteStore(project.labels_file)
-    store.append(
+    append_entries(
+        project,
         Entry(0, 1.0, "ann", Action.LABEL, "00.png", "red", picked_by="import"),
         Entry(0, 1.0, "ann", Action.LABEL, "01.png", "red", extra={"machine": True}),
     )
-    store.close()
     async with opened(project) as desk:
         await desk.press("shift+left")
         await desk.sees("nothing is answered yet")
@@ -246,15 +236,13 @@ async def test_a_correction_after_anothers_says_who_was_first(
     async with opened(project) as desk:
         await desk.press("a", "shift+left")
         (row,) = log(project)
-        store = SqliteStore(project.labels_file)
-        store.append(Entry(0, row.at, "bob", row.action, row.ref, "blue"))
-        store.close()
+        append_entries(project, Entry(0, row.at, "bob", row.action, row.ref, "blue"))
         await desk.press("s")
         await desk.until(lambda: "bob" in desk.text and "blue ·" in desk.text)
-        assert [e.label for e in _state(project).standing[row.ref]] == ["red", "blue"]
+        assert [e.label for e in state_of(project).standing[row.ref]] == ["red", "blue"]
         await desk.press("a")
         await desk.sees("red ·")
-        stack = _state(project).standing[row.ref]
+        stack = state_of(project).standing[row.ref]
         assert [(e.annotator, e.label) for e in stack] == [
             ("ann", "red"), ("bob", "blue"), ("ann", "red"),
         ]  # fmt: skip
@@ -267,11 +255,8 @@ async def test_an_answer_taken_back_elsewhere_leaves_the_walk_in_order(
     async with opened(project) as desk:
         await desk.press("a", "a", "shift+left")
         rows = log(project)
-        store = SqliteStore(project.labels_file)
         extra = {"undoes": rows[1].seq}
-        undo = Entry(0, rows[1].at, "ann", Action.UNDO, rows[1].ref, extra=extra)
-        store.append(undo)
-        store.close()
+        append_entries(project, Entry(0, rows[1].at, "ann", Action.UNDO, rows[1].ref, extra=extra))
         await desk.sees("taken back meanwhile")
         await desk.press("d")
         await desk.sees("that answer was taken back meanwhile")
@@ -325,12 +310,15 @@ async def test_a_burst_of_keys_labels_only_what_was_seen(make: Any, opened: Any,
             await desk.press("a")
             await asyncio.sleep(0.1)
         rows = log(project)
+        assert [row.label for row in rows] == ["red"] * 4
         # Typed in one go, before any picture of the walk can have been drawn.
-        await desk.pilot.press("shift+left", "d", "shift+left", "d")
-        corrected = log(project)[len(rows) :]
-        await desk.until(lambda: desk.app.label_screen.picture.seen is not None)
-        assert all(row.ref in {row.ref for row in rows} for row in corrected)
-        assert [row.label for row in log(project)[: len(rows)]] == ["red"] * 4
+        for key in ("shift+left", "d", "shift+left", "d"):
+            desk.app.post_message(events.Key(key, None))
+        await desk.until(lambda: desk.current == rows[-2].ref)
+        await desk.until(lambda: not desk.app.key_queue.busy)
+        assert log(project) == rows
+        await desk.press("d")  # now it is seen
+        await desk.sees("corrected: red → blue")
 
 
 @pytest.mark.parametrize("preset", KEYMAPS)
@@ -365,9 +353,7 @@ async def test_in_an_audit_only_its_own_answers_are_walked_through_and_nothing_i
     make: Any, log: Any
 ) -> None:
     project = make(8)
-    store = SqliteStore(project.labels_file)
-    store.append(Entry(0, 1.0, "ann", Action.LABEL, "00.png", "red"))
-    store.close()
+    append_entries(project, Entry(0, 1.0, "ann", Action.LABEL, "00.png", "red"))
     sample = ItemSample("finish-1", ["01.png", "02.png", "03.png"])
     with prepare_label_app(project, "ann", HALF_CELLS, features=False, audit=sample) as app:
         async with app.run_test(size=(120, 30)) as pilot:
@@ -388,19 +374,18 @@ async def test_in_an_audit_only_its_own_answers_are_walked_through_and_nothing_i
         (asked[0], "red"), (asked[1], "blue"), (asked[0], "blue"),
     ]  # fmt: skip
     assert [row.audit for row in rows[:3]] == ["finish-1"] * 3
-    assert _state(project).label(str(asked[0])) == "red"
+    assert state_of(project).label(str(asked[0])) == "red"
 
 
 async def test_second_opinions_are_corrected_as_second_opinions(make: Any, log: Any) -> None:
     project = make(6)
-    store = SqliteStore(project.labels_file)
-    store.append(
+    append_entries(
+        project,
         Entry(0, 1.0, "ann", Action.LABEL, "00.png", "red"),
         Entry(0, 1.0, "ann", Action.LABEL, "01.png", "red"),
         Entry(0, 1.0, "ann", Action.LABEL, "02.png", "red"),
         Entry(0, 1.0, "bob", Action.LABEL, "04.png", "red"),
     )
-    store.close()
     sample = ItemSample(None, ["00.png", "01.png", "02.png"])
     with prepare_label_app(project, "bob", HALF_CELLS, features=False, audit=sample) as app:
         async with app.run_test(size=(120, 30)) as pilot:
@@ -411,7 +396,7 @@ async def test_second_opinions_are_corrected_as_second_opinions(make: Any, log: 
             await desk.sees("blue ·")
             await desk.press("a")
             await desk.sees("corrected: blue → red")
-    state = _state(project)
+    state = state_of(project)
     assert [e.label for e in state.opinions[str(first)]] == ["blue", "red"]
     assert all(state.label(ref) == "red" for ref in state.standing)
     agreed = measure_agreement(state)

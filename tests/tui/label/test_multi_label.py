@@ -16,7 +16,6 @@ from annotator.features.store import FeatureStore
 from annotator.learn.ranking import learn
 from annotator.learn.targets import TagSets
 from annotator.log.entries import Action, Entry, replay
-from annotator.log.store import SqliteStore
 from annotator.pages.tag_sets import predicted_sets
 from annotator.project.item_pool import load_refs
 from annotator.project.label_sets import (
@@ -35,12 +34,19 @@ from annotator.tui.label.error_panel import pool_error_state
 from annotator.tui.launch import prepare_label_app
 from annotator.tui.session_summary import summarize_session
 from tests.time_limits import PATIENCE
+from tests.tui.conftest import state_of
+
+
+@pytest.fixture
+def project(make: Any, give_features: Callable[[ProjectFolder, Sequence[str]], None]) -> Any:
+    """A project of items that may be red, dark, both or neither, with features."""
+    made = make(24, ("red", "dark"), multi_label=True)
+    give_features(made, [f"{number:02d}.png" for number in range(24)])
+    return made
 
 
 def _labels(project: ProjectFolder) -> dict[str, str | None]:
-    store = SqliteStore(project.labels_file)
-    state = replay(store.entries())
-    store.close()
+    state = state_of(project)
     return {ref: state.label(ref) for ref in state.standing}
 
 
@@ -108,11 +114,7 @@ def test_a_rare_class_among_sets_is_suggested_as_a_class_to_hunt(
         assert rare is not None and (rare.name, rare.found) == ("old", 1)
 
 
-async def test_the_model_learns_sets_and_shows_each_class(
-    make: Any, give_features: Callable[[ProjectFolder, Sequence[str]], None]
-) -> None:
-    project = make(24, ("red", "dark"), multi_label=True)
-    give_features(project, [f"{number:02d}.png" for number in range(24)])
+async def test_the_model_learns_sets_and_shows_each_class(project: ProjectFolder) -> None:
     with prepare_label_app(
         project, "ann", TerminalCapabilities(Technique.NONE, "test"), features=False
     ) as app:
@@ -131,7 +133,7 @@ async def test_the_model_learns_sets_and_shows_each_class(
             odd = int(app.session.current.ref[:2]) % 2
             assert shown["dark"] > 0.5
             assert (shown["red"] > 0.5) == (not odd)
-    table = b"".join(predictions_csv(project, _state(project))).decode().splitlines()
+    table = b"".join(predictions_csv(project, state_of(project))).decode().splitlines()
     assert table[0] == "ref,label,probability,model,p(red),p(dark)"
     rows = [line.split(",") for line in table[1:]]
     assert all(row[1] == ("dark" if int(row[0][:2]) % 2 else "red|dark") for row in rows)
@@ -142,10 +144,8 @@ async def test_the_model_learns_sets_and_shows_each_class(
 
 
 async def test_the_log_says_which_set_was_predicted_and_the_model_reads_it_again(
-    make: Any, give_features: Callable[[ProjectFolder, Sequence[str]], None]
+    project: ProjectFolder,
 ) -> None:
-    project = make(24, ("red", "dark"), multi_label=True)
-    give_features(project, [f"{number:02d}.png" for number in range(24)])
     with prepare_label_app(
         project, "ann", TerminalCapabilities(Technique.NONE, "test"), features=False
     ) as app:
@@ -198,13 +198,6 @@ def test_a_page_of_exceptions_asks_about_the_sets_that_the_model_predicts() -> N
     by_row = [names[column] for column in sets.argmax(axis=1)]
     assert by_row == ["red|dark", "red", "red"]  # red|dark is ruled out for the last
     assert sets.max(axis=1) == pytest.approx([0.72, 0.81, 0.095], abs=1e-5)
-
-
-def _state(project: ProjectFolder) -> Any:
-    store = SqliteStore(project.labels_file)
-    state = replay(store.entries())
-    store.close()
-    return state
 
 
 def test_sets_are_written_in_the_order_of_the_classes() -> None:
