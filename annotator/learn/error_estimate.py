@@ -136,7 +136,7 @@ def estimate_error(drawn: DrawnLabels, rest: Unlabelled) -> ErrorEstimate | None
     if not random.any() or rest.size == 0:
         return None
     weights = lure_weights(drawn.q[random], drawn.pool[random], rest.size)
-    error = _mean_loss(_whole_losses(drawn, rest), weights, random, rest.size)
+    error = _mean_loss(measure_losses(drawn, rest), weights, random, rest.size)
     tags = None
     if drawn.has_tags:
         tags = _mean_loss(_tag_losses(drawn, rest), weights, random, rest.size)
@@ -161,7 +161,7 @@ def estimate_error(drawn: DrawnLabels, rest: Unlabelled) -> ErrorEstimate | None
     return ErrorEstimate(*found, n_eff, int(random.sum()), shares, tags)
 
 
-class _Losses(NamedTuple):
+class Losses(NamedTuple):
     """The errors of a kind, of whole labels or of tags, with what the model expects of them."""
 
     wrong: Array
@@ -196,14 +196,18 @@ class _Losses(NamedTuple):
             return 1.0
         return float(np.clip((1 - self.missed[predicted].mean() / chance) / FULL_TRUST, 0, 1))
 
+    def worth(self, trust: float, labels: float = OPINION_LABELS) -> float:
+        """Return the weight, in labels, of an expectation with this trust."""
+        return labels * trust if self.calibrated else 0.0
 
-def _whole_losses(drawn: DrawnLabels, rest: Unlabelled) -> _Losses:
+
+def measure_losses(drawn: DrawnLabels, rest: Unlabelled) -> Losses:
     """Return the errors of whole labels. A set of tags is wrong if one tag is.
 
     How sure a model is of a whole set is not calibrated: it takes tags for independent.
     """
     targets = drawn.targets
-    return _Losses(
+    return Losses(
         targets.is_wrong(drawn.proba, drawn.y).astype(float),
         targets.is_wrong(drawn.fitted, drawn.y).astype(float),
         drawn.missed,
@@ -215,14 +219,14 @@ def _whole_losses(drawn: DrawnLabels, rest: Unlabelled) -> _Losses:
     )
 
 
-def _tag_losses(drawn: DrawnLabels, rest: Unlabelled) -> _Losses:
+def _tag_losses(drawn: DrawnLabels, rest: Unlabelled) -> Losses:
     """Return for each label the share of its tags that are wrong (the Hamming loss)."""
     decide, y = drawn.targets.decide, drawn.y.astype(float)
 
     def doubt(proba: NDArray[Any]) -> Array:
         return np.asarray(np.where(decide(proba), 1 - proba, proba).mean(axis=1), float)
 
-    return _Losses(
+    return Losses(
         (decide(drawn.proba) != drawn.y).mean(axis=1),
         (decide(drawn.fitted) != drawn.y).mean(axis=1),
         drawn.tags_missed,
@@ -244,27 +248,39 @@ def _tag_chance(y: Array, weights: Array | None) -> float:
     return float((2 * shares * (1 - shares)).mean())
 
 
-def _mean_loss(losses: _Losses, weights: Array, random: NDArray[np.bool_], rest: int) -> Interval:
+def _mean_loss(losses: Losses, weights: Array, random: NDArray[np.bool_], rest: int) -> Interval:
     """Estimate the mean of the losses over all rows."""
     trust = losses.trust(random)
-    worth = OPINION_LABELS * trust if losses.calibrated else 0.0
+    doubt = _Variate(losses.doubt, losses.rest, losses.worth(trust), trust)
+    error = _mean_in_part(losses, doubt, trust, weights, random, np.ones(len(random), bool), rest)
+    return _widen_near_chance(error, losses.chance(losses.y[random], weights))
+
+
+def _mean_in_part(
+    losses: Losses,
+    doubt: _Variate,
+    trust: float,
+    weights: Array,
+    random: NDArray[np.bool_],
+    labelled: NDArray[np.bool_],
+    rest: int,
+) -> Interval:
+    """Estimate the mean of the losses over `rest` rows and the labels of `labelled` (n,)."""
     later = _debias_leave_one_out(losses.wrong, losses.known)
     corrected = _join_predictions(later, losses.missed, trust)
-    doubt = _Variate(losses.doubt, losses.rest, worth, trust)
-    error = _correct_interval(
-        _combine_estimates(corrected, doubt, weights, random, rest),
-        trust * float(weights @ (losses.wrong - later)[random]),
-        trust * _estimate_pessimism(losses.wrong, losses.known, rest),
+    return _correct_interval(
+        _combine_estimates(corrected[labelled], doubt, weights, random[labelled], rest),
+        trust * float(weights @ (losses.wrong - later)[labelled & random]),
+        trust * _estimate_pessimism(losses.wrong[labelled], losses.known[labelled], rest),
     )
-    return _widen_near_chance(error, losses.chance(losses.y[random], weights))
 
 
 def _opinion(drawn: DrawnLabels) -> tuple[float, float]:
     """Return the trust in the probabilities of classes or tags, and their weight in labels."""
     nothing = Unlabelled(drawn.proba[:0], 0)
-    losses = (_tag_losses if drawn.has_tags else _whole_losses)(drawn, nothing)
+    losses = (_tag_losses if drawn.has_tags else measure_losses)(drawn, nothing)
     trust = losses.trust(drawn.random)
-    return trust, OPINION_LABELS * trust if losses.calibrated else 0.0
+    return trust, losses.worth(trust)
 
 
 def estimate_precision(drawn: DrawnLabels, rest: Unlabelled, c: int) -> Interval | None:
@@ -289,36 +305,30 @@ def estimate_precision(drawn: DrawnLabels, rest: Unlabelled, c: int) -> Interval
 
 def estimate_part(
     drawn: DrawnLabels,
-    rest: Unlabelled,
+    losses: Losses,
+    pool: int,
     labelled: NDArray[np.bool_],
     among: NDArray[np.bool_],
     size: int,
 ) -> ErrorEstimate | None:
     """Estimate the error on a part of the pool: a ratio of weighted sums over the labels in it.
 
-    labelled (n,), among (m,): True for the labels and the scanned unlabelled rows in the part;
-    `size` unlabelled rows are in it. A part whose unlabelled rows are not known has no row among
-    the scanned ones. None without a label of known q in the part.
+    `losses` are those of all labels, `pool` rows are unlabelled. labelled (n,), among (m,): True
+    for the labels and the scanned unlabelled rows in the part; `size` unlabelled rows are in it. A
+    part whose unlabelled rows are not known has no row among the scanned ones. None without a label
+    of known q in the part.
     """
     chosen = labelled & drawn.random
     if not chosen.any():
         return None
-    losses = _whole_losses(drawn, rest)
     trust = losses.trust(drawn.random)
-    later = _debias_leave_one_out(losses.wrong, losses.known)
-    corrected = _join_predictions(later, losses.missed, trust)
-    weights = lure_weights(drawn.q[chosen], drawn.pool[chosen], rest.size)
-    doubt = _Variate(losses.doubt[labelled], losses.doubt[labelled], 0.0, 0.0, PART_VARIANCE_PRIOR)
+    weights = lure_weights(drawn.q[chosen], drawn.pool[chosen], pool)
+    own = losses.doubt[labelled]
+    doubt = _Variate(own, own, 0.0, 0.0, PART_VARIANCE_PRIOR)
     if among.any():
-        worth = PART_OPINION_LABELS * trust if losses.calibrated else 0.0
-        doubt = _Variate(
-            losses.doubt[labelled], losses.rest[among], worth, trust, PART_VARIANCE_PRIOR
-        )
-    found = _correct_interval(
-        _combine_estimates(corrected[labelled], doubt, weights, drawn.random[labelled], size),
-        trust * float(weights @ (losses.wrong - later)[chosen]),
-        trust * _estimate_pessimism(losses.wrong[labelled], losses.known[labelled], size),
-    )
+        worth = losses.worth(trust, PART_OPINION_LABELS)
+        doubt = _Variate(own, losses.rest[among], worth, trust, PART_VARIANCE_PRIOR)
+    found = _mean_in_part(losses, doubt, trust, weights, drawn.random, labelled, size)
     n_eff = 1 / float((weights**2).sum())
     return ErrorEstimate(found.value, found.low, found.high, n_eff, int(chosen.sum()))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +20,10 @@ from annotator.learn.error_estimate import (
     DrawnLabels,
     ErrorEstimate,
     Interval,
+    Losses,
     Unlabelled,
     estimate_part,
+    measure_losses,
 )
 from annotator.learn.rows import Rows
 from annotator.learn.stratified import error_interval, join_strata, select_labels
@@ -39,7 +42,7 @@ class AuditedSample(NamedTuple):
     """(k,) the scanned ones."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PoolSample:
     """The basis of estimates of a pool: labels with their draws, and scanned unlabelled rows."""
 
@@ -50,6 +53,16 @@ class PoolSample:
     rest_rows: Rows
     """(m,) the scanned rows."""
     accepted: AuditedSample | None = None
+
+    @cached_property
+    def _strata(self) -> list[_Stratum]:
+        """The open rows with the labels drawn from them, and the accepted rows with their audit."""
+        found = [_Stratum.of(self.drawn, self.rest)]
+        if self.accepted is not None:
+            audits, rest = self.accepted.audits, self.accepted.rest
+            pool = rest.size + int(audits.sum()) - np.arange(int(audits.sum()))
+            found.append(_Stratum.of(select_labels(self.drawn, audits, 1 / pool, pool), rest))
+        return found
 
     @property
     def scanned(self) -> Rows:
@@ -67,19 +80,33 @@ class PoolSample:
         the scanned rows that are known to be in it or not; None for all.
         """
         known = np.ones(len(scanned), bool) if known is None else known
-        audits = None if self.accepted is None else self.accepted.audits
         m = len(self.rest_rows)
-        inside = labelled if audits is None else labelled & ~audits
-        left = _estimate_stratum(self.drawn, self.rest, inside, scanned[:m], known[:m])
-        if audits is None or self.accepted is None or left is None:
-            return left
-        size = self.accepted.rest.size + int(audits.sum())
-        pool = size - np.arange(int(audits.sum()))
-        drawn = select_labels(self.drawn, audits, 1 / pool, pool)
-        part = _estimate_stratum(
-            drawn, self.accepted.rest, labelled[audits], scanned[m:], known[m:]
-        )
-        return left if part is None else _join(left, part)
+        if self.accepted is None:
+            return self._strata[0].estimate(labelled, scanned, known)
+        audits, (open_, certified) = self.accepted.audits, self._strata
+        left = open_.estimate(labelled & ~audits, scanned[:m], known[:m])
+        part = certified.estimate(labelled[audits], scanned[m:], known[m:])
+        return left if left is None or part is None else _join(left, part)
+
+
+class _Stratum(NamedTuple):
+    """A part of the pool with draws of its own, and the losses that all its slices share."""
+
+    drawn: DrawnLabels
+    losses: Losses
+    size: int
+    """The number of unlabelled rows."""
+
+    @classmethod
+    def of(cls, drawn: DrawnLabels, rest: Unlabelled) -> _Stratum:
+        return cls(drawn, measure_losses(drawn, rest), rest.size)
+
+    def estimate(self, labelled: Mask, scanned: Mask, known: Mask) -> SliceError | None:
+        # Of no unlabelled row it is known whether it belongs to a class: then the labels tell.
+        share = scanned.sum() / known.sum() if known.any() else labelled.sum() / len(labelled)
+        size = max(round(float(share) * self.size), 1)
+        found = estimate_part(self.drawn, self.losses, self.size, labelled, scanned, size)
+        return None if found is None else SliceError(found, size + int(labelled.sum()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +118,6 @@ class SliceError:
     """The estimated number of items in the slice."""
     expected: float = 0.0
     """The error to expect, given that several slices were compared (`expect_errors`)."""
-
-
-def _estimate_stratum(
-    drawn: DrawnLabels, rest: Unlabelled, labelled: Mask, scanned: Mask, known: Mask
-) -> SliceError | None:
-    # Of no unlabelled row it is known whether it belongs to a class: then the labels tell.
-    share = scanned.sum() / known.sum() if known.any() else labelled.sum() / len(labelled)
-    size = max(round(float(share) * rest.size), 1)
-    found = estimate_part(drawn, rest, labelled, scanned, size)
-    return None if found is None else SliceError(found, size + int(labelled.sum()))
 
 
 def _join(left: SliceError, part: SliceError) -> SliceError:
