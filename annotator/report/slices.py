@@ -28,7 +28,7 @@ MOST_MEASURED = 1000
 """The most labelled items whose size and brightness a report measures, and the most others."""
 RULE = (
     f"A slice is shown from {LEAST_N_EFF:g} effective labels on, as the estimate of the pool is. "
-    "The worst of many slices looks worse than it is; the expected error takes this into account."
+    "The expected error takes chance into account."
 )
 _BEYOND = 0.005
 """The difference to the error of the pool that counts as one."""

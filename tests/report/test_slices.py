@@ -99,6 +99,7 @@ def test_the_slice_that_the_model_cannot_know_is_the_worst(made: Path) -> None:
     assert {"folder", "camera", "lens no", "brightness", "class", "predicted"} <= kinds
     page = render_page(figures, lambda _: Markup("")).decode()
     assert "Error by slice" in page and "path:site2/*" in page and "effective labels" in page
+    assert page.count("looks worse than it is") == 1
 
 
 def test_status_names_the_worst_and_warns_of_it(made: Path) -> None:

@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from annotator.learn.error_estimate import ErrorEstimate
+from annotator.learn.slices import SliceError
 from annotator.project.settings import ClassInfo
+from annotator.report.slices import Slice, SliceTable
 from annotator.tui.curves.charts import MOST_CLASSES, class_chart
 from annotator.tui.curves.plot import Chart, Series, axis_ticks, chart_lines, plot_curves
+from annotator.tui.curves.slices import slice_lines
 from annotator.tui.keymaps import make_keymap
 from annotator.tui.styled_text import Line, line_width
 
@@ -161,6 +165,16 @@ async def test_a_large_window_shows_all_curves_at_once(
             await desk.sees(title)
         await desk.press("1")
         await desk.until(lambda: "labels per class" not in desk.text)
+
+
+@pytest.mark.parametrize(("expected", "told"), [(0.5, "The worst of 1 slice"), (0.1, "None of 1")])
+def test_the_slices_are_followed_by_what_to_think_of_them_once(expected: float, told: str) -> None:
+    error = SliceError(ErrorEstimate(0.6, 0.4, 0.8, 20.0, 30), 100, expected)
+    table = SliceTable((Slice("folder", "b", "path:b/*", error),), few=2, pool=0.1)
+    text = " ".join(" ".join(words(slice_lines(table, 80, 20))).split())
+    assert told in text and "2 slices with too few labels" in text
+    assert text.count("looks worse than it is") == (expected > table.pool)
+    assert re.search(r"path:b/\* +60 % +40 – 80 %? ", text)
 
 
 async def test_the_curves_follow_what_others_label(
