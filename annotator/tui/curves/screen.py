@@ -12,7 +12,6 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
 
-from annotator.errors import AnnotatorError
 from annotator.report.slices import SliceTable
 from annotator.session.session import LabelSession
 from annotator.tui.curves.charts import chart_facts, make_charts
@@ -56,8 +55,8 @@ class CurvesScreen(Screen[None]):
         session: LabelSession,
         keymap: Keymap,
         pace: Pace,
-        target: float | None = None,
-        prepare: Callable[[], Callable[[], SliceTable]] = lambda: SliceTable,
+        target: float | None,
+        prepare: Callable[[], Callable[[], SliceTable]],
     ) -> None:
         """Show the curves of a session; `prepare` returns the function that finds its slices."""
         super().__init__()
@@ -109,11 +108,7 @@ class CurvesScreen(Screen[None]):
         threading.Thread(target=self._find, args=arguments, name="slices", daemon=True).start()
 
     def _find(self, find: Callable[[], SliceTable]) -> None:
-        try:
-            table = find()
-        except AnnotatorError:
-            table = SliceTable()  # too few classes
-        self._post(self.SlicesFound(table))
+        self._post(self.SlicesFound(find()))
 
     def on_curves_screen_slices_found(self, message: SlicesFound) -> None:
         """Show the slices."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
+from annotator.errors import AnnotatorError
 from annotator.items.refs import format_interval, format_percent, make_printable, plural
 from annotator.report.slices import RULE, Slice, SliceTable, describe_worst, find_slices
 from annotator.session.predict import prepare_fit
 from annotator.tui.host import ScreenHost
-from annotator.tui.styled_text import Line, clip_end, wrap_text
+from annotator.tui.styled_text import Line, clip_end, line_width, wrap_text
 
 NO_SLICES = "Slices appear with the estimate of the error, once some have enough labels."
 _BAR = 20
@@ -29,7 +30,10 @@ def prepare_slices(host: ScreenHost) -> Callable[[], SliceTable]:
     fit = prepare_fit(host.project, features, session.queue.refs, session.state)
 
     def find() -> SliceTable:
-        table = find_slices(fit(), host.project, ranking.estimate)
+        try:
+            table = find_slices(fit(), host.project, ranking.estimate)
+        except AnnotatorError:
+            table = SliceTable()  # too few classes
         _KNOWN[host] = ranking, table
         return table
 
@@ -42,8 +46,7 @@ def slice_lines(table: SliceTable | None, cells: int, height: int) -> list[Line]
     if table is None or not table.slices:
         words = NO_SLICES if table is not None else "Comparing the slices …"
         return [*lines, *([(f" {line}", "text")] for line in wrap_text(words, cells - 2))]
-    words = f"{describe_worst(table.as_dict())}."
-    notes = [words[:1].upper() + words[1:], RULE]
+    notes = [f"{describe_worst(table.as_dict())}.".capitalize(), RULE]
     if table.few:
         notes.append(f"{plural(table.few, 'slice')} with too few labels.")
     below: list[Line] = [
@@ -68,8 +71,8 @@ def _row(one: Slice, name: int, cells: int) -> Line:
         (f"  {format_percent(one.found.expected):>7}", "text"),
         (f"  {e.labels:>6,}  ", "dim"),
     ]
-    used = sum(len(text) for text, _ in line)
-    return [*line, *(_interval_bar(e.low, e.error, e.high) if cells - used > _BAR else [])]
+    roomy = cells - line_width(line) > _BAR
+    return [*line, *(_interval_bar(e.low, e.error, e.high) if roomy else [])]
 
 
 def _interval_bar(low: float, value: float, high: float) -> Line:

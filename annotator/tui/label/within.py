@@ -18,13 +18,11 @@ from textual.screen import ModalScreen
 from textual.widgets import Label
 
 from annotator.curate.search import SearchResults
-from annotator.errors import AnnotatorError
 from annotator.items.refs import make_printable, plural
-from annotator.project.saved_searches import read_searches
 from annotator.report.slices import SliceTable
 from annotator.tui.curves.slices import NO_SLICES, prepare_slices
 from annotator.tui.host import ScreenHost
-from annotator.tui.pages.search_dialog import ask_query, last_query
+from annotator.tui.pages.search_dialog import ask_query, last_query, saved_searches
 from annotator.tui.widgets.choices import Choice
 from annotator.tui.workers import make_poster
 
@@ -47,15 +45,12 @@ def within_choices(host: ScreenHost) -> list[Choice[Within]]:
     if host.session.ranking is not None:
         about = "the slice with the largest expected error"
         found.append(Choice(Within("", worst=True), "within the worst slice", about))
-    try:
-        saved = read_searches(host.project)
-    except AnnotatorError:
-        saved = {}  # the search says what is wrong with the file
+    saved = {f"@{name}": query for name, query in saved_searches(host).items()}
     found += [
-        Choice(Within(f"@{name}"), f"within @{name}", make_printable(query), _mark(f"@{name}", now))
+        Choice(Within(name), f"within {name}", make_printable(query), _mark(name, now))
         for name, query in saved.items()
     ]
-    if (last := last_query(host)) and f"@{last.removeprefix('@')}" not in {f"@{s}" for s in saved}:
+    if (last := last_query(host)) and last not in saved:
         title = f"within {make_printable(last)}"
         found.append(Choice(Within(last), title, "the last search", _mark(last, now)))
     return found
@@ -124,11 +119,7 @@ class SlicesScreen(ModalScreen[SliceTable | None]):
         threading.Thread(target=self._run, name="slices", daemon=True).start()
 
     def _run(self) -> None:
-        try:
-            table = self._find()
-        except AnnotatorError:
-            table = SliceTable()  # too few classes
-        self._post(self.Found(table))
+        self._post(self.Found(self._find()))
 
     def on_slices_screen_found(self, message: Found) -> None:
         """Return the slices."""

@@ -173,7 +173,11 @@ def ask_query(
             take(*answer)
 
     dialog = SearchScreen(
-        begin, query or before, heading=heading, saved=_saved_names(host), at_once=bool(query)
+        begin,
+        query or before,
+        heading=heading,
+        saved=tuple(saved_searches(host)),
+        at_once=bool(query),
     )
     host.push_screen(dialog, show)
 
@@ -183,11 +187,12 @@ def last_query(host: ScreenHost) -> str:
     return _SEARCHERS.get(host, (None, ""))[1]
 
 
-def _saved_names(host: ScreenHost) -> tuple[str, ...]:
+def saved_searches(host: ScreenHost) -> dict[str, str]:
+    """Return the saved searches of the project; none if their file is faulty."""
     try:
-        return tuple(read_searches(host.project))
+        return read_searches(host.project)
     except AnnotatorError:
-        return ()  # the search says what is wrong with the file
+        return {}  # a search by @NAME says what is wrong with the file
 
 
 def _open(host: ScreenHost, query: str, found: SearchResults) -> None:

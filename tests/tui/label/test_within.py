@@ -48,10 +48,32 @@ async def test_slices_have_a_page_beside_the_curves(make: Any, opened: Any) -> N
         await desk.until(lambda: desk.app.screen is desk.app.label_screen)
 
 
-async def test_hidden_predictions_cannot_be_searched_for(make: Any, opened: Any) -> None:
-    async with opened(make(12), size=WIDE) as desk:
-        await desk.until(lambda: desk.app.label_screen.listed)
+async def test_hidden_predictions_cannot_be_searched_for(
+    make: Any, opened: Any, give_features: Any, truth: Any
+) -> None:
+    project = make(24)
+    give_features(project, [f"{number:02d}.png" for number in range(24)])
+    async with opened(project, size=WIDE) as desk:
+        for _ in range(6):
+            await desk.press({"red": "a", "blue": "d"}[truth(desk.current)])
+        await desk.learnt()
         await desk.press("p", "slash")
         await desk.sees("enter searches")
         await desk.pilot.press(*"p", "greater_than_sign", *"0", "full_stop", *"9", "enter")
-        await desk.until(lambda: "needs features" in desk.text or "are hidden" in desk.text)
+        await desk.sees("The predictions are hidden.")
+
+
+async def test_the_last_search_is_offered_beside_a_saved_one_of_that_name(
+    make: Any, opened: Any
+) -> None:
+    project = make(12)
+    save_search(project, "1", "name:0")
+    async with opened(project, size=WIDE) as desk:
+        await desk.press("slash")
+        await desk.sees("enter searches")
+        await desk.pilot.press("1", "enter")
+        await desk.sees("search: 1")
+        await desk.pilot.press("escape")
+        await desk.press("t")
+        await desk.sees("within @1")
+        await desk.sees("the last search")
