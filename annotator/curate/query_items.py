@@ -6,8 +6,6 @@ import difflib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,41 +19,24 @@ from annotator.curate.query_values import (
     parse_number,
 )
 from annotator.errors import QueryError
-from annotator.images.measures import Measures, load_measures, measures_file
-from annotator.items.ref_table import RefTable
-from annotator.items.refs import BOX_MARK, make_printable
-from annotator.items.table_columns import SIZES
+from annotator.items.refs import make_printable
 from annotator.learn.class_levels import ancestor_lines
 from annotator.learn.model import out_of_sample_proba
-from annotator.project.metadata import MetadataColumns
+from annotator.project.item_measures import ItemMeasures
 from annotator.session.predict import FittedProject, predict_pieces
 
-_BOX = re.compile(BOX_MARK.encode() + rb"[0-9.]+,[0-9.]+,([0-9.]+,[0-9.]+)$", re.MULTILINE)
 
-Values = NDArray[np.floating]
-
-
-@dataclass(frozen=True)
-class ItemFacts:
-    """The columns, sizes and brightness of a project's items, each read when first needed."""
-
-    refs: RefTable
-    folder: Path | None = None
-    """The project's folder; None for items without a project."""
+class ItemFacts(ItemMeasures):
+    """The answers of a project's items to terms about their columns, sizes and brightness."""
 
     def answer(self, term: QueryTerm) -> Truth | None:
         """Return the answer to a term about a column or a measure; None for another term."""
         if term.kind == "column":
             return self._compare_column(term.value)
         if term.kind in ("size", "brightness"):
-            values = self.sizes if term.kind == "size" else self._brightness
+            values = self.sizes if term.kind == "size" else self.brightness
             return compare_values(term.operator, term.number, values)
         return None
-
-    @cached_property
-    def columns(self) -> MetadataColumns:
-        """The metadata columns of refs.csv."""
-        return MetadataColumns((self.folder or Path()) / "refs.csv")
 
     def _compare_column(self, text: str) -> Truth:
         names = {name.casefold(): name for name in reversed(self.columns.names)}
@@ -82,61 +63,10 @@ class ItemFacts:
             f"path write name:{make_printable(text)}"
         )
 
-    @cached_property
-    def sizes(self) -> Values:
-        """(n,) the side, in pixels, of the square of an item's area; NaN if it is not known.
-
-        Boxes state it; of whole images it is known from columns of refs.csv, or once measured.
-        """
-        found = np.array(self._measures.size, np.float64)
-        width_height = self._size_columns()
-        if width_height is not None:
-            there = np.isfinite(width_height)
-            found[there] = width_height[there]
-        rows, areas = self._boxes()
-        found[rows] = np.sqrt(areas)
-        return found
-
-    @cached_property
-    def _measures(self) -> Measures:
-        file = measures_file(self.folder) if self.folder else Path("/nonexistent")
-        return load_measures(file, self.refs)
-
-    @property
-    def _brightness(self) -> Values:
-        brightness: Values = self._measures.brightness
-        return brightness
-
-    def _boxes(self) -> tuple[NDArray[np.int64], Values]:
-        """Return the rows that are boxes, and their areas."""
-        rows, groups = self.refs.captures(_BOX)
-        sides = np.fromstring(b",".join(groups).decode(), np.float64, sep=",").reshape(-1, 2)
-        return rows, sides[:, 0] * sides[:, 1]
-
-    def _size_columns(self) -> Values | None:
-        names = {name.lower(): name for name in self.columns.names} if self.folder else {}
-        pair = next((pair for pair in SIZES if {*pair} <= {*names}), None)
-        if pair is None:
-            return None
-        sides = []
-        for name in pair:
-            column = self.columns.column(names[name]).resized(len(self.refs))
-            numbers = np.array([_positive(text) for text in column.texts])
-            sides.append(numbers[column.codes])
-        return np.asarray(np.sqrt(sides[0] * sides[1]))
-
 
 def _holds_numbers(texts: Sequence[str]) -> bool:
     filled = [text for text in texts if text.strip()]
     return 2 * sum(parse_number(text) is not None for text in filled) > len(filled)
-
-
-def _positive(text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        return float("nan")
-    return found if 0 < found < 1e7 else float("nan")
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ class RefColumns:
         sides, order = _find_sides(names if foreign and bbox < 0 else ())
         places = tuple(map(names.index, sides))
         boxed = foreign and (bbox >= 0 or places)
-        size = tuple(map(names.index, _find_size(names, sides))) if boxed else ()
+        size = tuple(map(names.index, find_size_columns(names, sides))) if boxed else ()
         return cls(path, bbox, label, feature, places, order, size, foreign, len(names))
 
 
@@ -125,8 +125,8 @@ def _find_sides(names: Collection[str]) -> tuple[tuple[str, ...], str]:
     return next((pair for pair in SIDES if {*pair[0]} <= {*names}), ((), ""))
 
 
-def _find_size(names: Collection[str], sides: Collection[str]) -> tuple[str, ...]:
-    """Return the names of the width and height of an image, beside those of a box."""
+def find_size_columns(names: Collection[str], sides: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the names of the width and height of an image, beside those of a box; () without."""
     return next((pair for pair in SIZES if {*pair} <= {*names} - {*sides}), ())
 
 
@@ -185,5 +185,5 @@ def find_row_names(names: tuple[str, ...]) -> RowNames:
     sides, order = _find_sides(places)
     return RowNames(
         path, label, tuple(places[name] for name in sides), order,
-        tuple(places[name] for name in _find_size(places, sides)),
+        tuple(places[name] for name in find_size_columns(places, sides)),
     )  # fmt: skip

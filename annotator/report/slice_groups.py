@@ -11,11 +11,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.images.measures import load_measures, measures_file
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item
 from annotator.items.table_columns import LABEL_COLUMNS
-from annotator.project.metadata import MetadataColumn, MetadataColumns
+from annotator.project.item_measures import ItemMeasures, Values
+from annotator.project.metadata import MetadataColumn
 from annotator.project.project import ProjectFolder
 
 MOST_VALUES = 50
@@ -26,8 +26,6 @@ _NO_SLICES = ("bbox", "feat_idx", *LABEL_COLUMNS)
 _SIGNS = "<>=!≤≥:@*?"
 _WORDS = ("p", "margin", "size", "brightness", "at")
 """Columns of these names need the word column: in a query."""
-
-Values = NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +56,10 @@ class SliceSource:
         yield from (group for group in found if len(group.names) > 1)
 
     @cached_property
+    def _measures(self) -> ItemMeasures:
+        return ItemMeasures(self.refs, self.project.folder)
+
+    @cached_property
     def _items(self) -> list[Item | None]:
         return [Item.parse(self.refs[row]) if row >= 0 else None for row in self.rows.tolist()]
 
@@ -75,7 +77,7 @@ class SliceSource:
 
     def columns(self) -> Iterator[SliceGroup]:
         """Yield the metadata columns of refs.csv: their texts, or their numbers in four parts."""
-        columns = MetadataColumns(self.project.refs_file)
+        columns = self._measures.columns
         for name in columns.names:
             if name.lower() not in _NO_SLICES:
                 found = self._cut_column(columns.column(name).resized(len(self.refs)))
@@ -98,16 +100,9 @@ class SliceSource:
 
     def measures(self) -> Iterator[SliceGroup]:
         """Yield the parts by size and by brightness, of items for which they are known."""
-        found = load_measures(measures_file(self.project.folder), self.refs)
-        size = np.where(self.rows >= 0, found.size[self.rows], np.nan)
-        for place, item in enumerate(self._items):
-            if item is not None and item.box is not None:
-                size[place] = (item.box.w * item.box.h) ** 0.5
-        for kind, values in (
-            ("size", size),
-            ("brightness", np.where(self.rows >= 0, found.brightness[self.rows], np.nan)),
-        ):
-            yield self._cut(kind, kind, values)
+        found = self._measures
+        for kind, values in (("size", found.sizes), ("brightness", found.brightness)):
+            yield self._cut(kind, kind, np.where(self.rows >= 0, values[self.rows], np.nan))
 
     def _cut(self, kind: str, left: str, values: Values) -> SliceGroup:
         """Cut numbers into four parts of about as many rows, at rounded edges."""

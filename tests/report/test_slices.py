@@ -79,6 +79,20 @@ def test_every_slice_holds_what_its_query_finds(made: Path) -> None:
             assert found.tolist() == np.flatnonzero(group.codes == place).tolist(), query
 
 
+def test_sizes_that_a_table_states_are_slices_before_anything_is_measured(tmp_path: Path) -> None:
+    project = ProjectFolder.create(tmp_path / "p", Settings(classes=(ClassInfo("a"),)))
+    lines = ["filename,width,height", *(f"{n:03}.png,{10 + n},{40 + n}" for n in range(N))]
+    project.refs_file.write_text("\n".join(lines) + "\n")
+    refs = load_refs(project)
+    groups = SliceSource(project, refs, np.arange(N)).groups()
+    size = next(group for group in groups if group.kind == "size")
+    assert len(size.names) == 4 and (size.codes >= 0).all()
+    searcher = Searcher(refs, project=project)
+    for place, query in enumerate(size.queries):
+        found = searcher.find(query, load_log_state(project.labels_file)).rows
+        assert found.tolist() == np.flatnonzero(size.codes == place).tolist(), query
+
+
 def test_numbers_are_cut_into_parts_of_about_equal_size(made: Path) -> None:
     project = ProjectFolder.open(made)
     groups = SliceSource(project, load_refs(project), np.arange(N)).groups()
