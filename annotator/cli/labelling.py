@@ -31,6 +31,7 @@ from annotator.cli.project_options import (
     ThemeOption,
     check_setting_names,
     find_refs_of_others,
+    list_names,
     open_or_create,
     override_settings,
     parse_classes,
@@ -39,9 +40,9 @@ from annotator.cli.project_options import (
     with_default_classes,
 )
 from annotator.cli.search import OnlyOption, choose_part
-from annotator.errors import MOST_LISTED, AnnotatorError, ProjectError
+from annotator.errors import AnnotatorError, ProjectError
 from annotator.items.json_text import to_json_text
-from annotator.items.refs import make_printable, plural, shell_quoted
+from annotator.items.refs import BOX_MARK, make_printable, plural, shell_quoted
 
 if TYPE_CHECKING:
     from annotator.project.project import ProjectFolder
@@ -303,7 +304,7 @@ def _require_whole_images(project: ProjectFolder) -> None:
     from annotator.project.item_pool import load_refs
 
     refs = load_refs(project)
-    if len(refs) and refs.count(b"#xywh=") == len(refs):
+    if len(refs) and refs.count(BOX_MARK.encode()) == len(refs):
         folder = shell_quoted(project.folder)
         raise ProjectError(
             "--watch adds whole images, and every item of this project is a box. Find the boxes of "
@@ -395,7 +396,8 @@ def add(
         added += add_refs(opened, refs, lambda line: typer.echo(line, err=True))
     if new or classes is not None:
         append_classes(opened, new)
-        typer.echo(f"classes added: {_name_classes(new)}", err=True)
+        names = list_names([info.name for info in new]) or "none, the project has them all"
+        typer.echo(f"classes added: {names}", err=True)
     if left_out:
         typer.echo(str(left_out), err=True)
     if (images is not None and not watch) or refs is not None:
@@ -444,13 +446,6 @@ def _new_classes(
     new = [*map(ClassInfo, names), *listed]
     _check_keys(replace(settings, classes=(*settings.classes, *new)))
     return new
-
-
-def _name_classes(infos: Sequence[ClassInfo]) -> str:
-    """Return the names of new classes, of many the first ones."""
-    names = make_printable(", ".join(info.name for info in infos[:MOST_LISTED]))
-    more = f" and {len(infos) - MOST_LISTED:,} more" if len(infos) > MOST_LISTED else ""
-    return f"{names}{more}" if infos else "none, the project has them all"
 
 
 def _advise_features(project: ProjectFolder) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -199,16 +200,16 @@ def open_or_create(
     if classes and tuple(c.name for c in parse_classes(classes)) != project.settings.names:
         raise ProjectError(
             f"{make_printable(str(folder))} has other classes: "
-            f"{_list_names(project.settings.names)}. Leave --classes out. To add classes: "
+            f"{list_names(project.settings.names)}. Leave --classes out. To add classes: "
             f"annotator add {shell_quoted(folder)} --classes {shell_quoted(classes)}"
         )
     return project
 
 
-def _list_names(names: tuple[str, ...]) -> str:
+def list_names(names: Sequence[str]) -> str:
     """Return names with commas, of many the first ones."""
     more = f" and {len(names) - MOST_LISTED:,} more" if len(names) > MOST_LISTED else ""
-    return make_printable(",".join(names[:MOST_LISTED])) + more
+    return make_printable(", ".join(names[:MOST_LISTED])) + more
 
 
 def find_refs_of_others(
