@@ -19,7 +19,7 @@ from annotator.cli.project_options import (
 )
 from annotator.errors import ProjectError
 from annotator.items.json_text import to_json_text
-from annotator.items.refs import plural, shell_quoted
+from annotator.items.refs import format_duration, plural, shell_quoted
 
 if TYPE_CHECKING:
     from annotator.curate.finish import Audit
@@ -131,7 +131,7 @@ def _run_audit(
     """Ask until the audit certifies, can no longer certify, or the annotator quits."""
     from dataclasses import replace
 
-    from annotator.curate.audit_offers import USUAL_SECONDS, format_minutes, risk_lines
+    from annotator.curate.audit_offers import USUAL_SECONDS, risk_lines
     from annotator.log.entries import label_seconds, replay
     from annotator.tui.launch import ItemSample, run_label_app
 
@@ -141,7 +141,7 @@ def _run_audit(
         require_terminal("The audit")
         state = replay(store.entries())
         spared = audit.attempt.plan.size - verdict.audited - verdict.more
-        words = f"It spares up to {spared:,} labels ({format_minutes(spared, seconds)})."
+        words = f"It spares up to {spared:,} labels ({format_duration(spared * seconds)})."
         sample = ItemSample(
             audit.attempt.name, audit.refs_to_ask(state),
             " ".join([words, *risk_lines(audit.risks)]), audit.is_lost,

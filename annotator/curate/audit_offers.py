@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.items.refs import make_printable, plural
+from annotator.items.refs import format_duration, make_printable, plural
 from annotator.learn.audit import ERROR_PRIOR, AuditPlan, plan_audit
 from annotator.learn.error_estimate import DrawnLabels, lure_weights
 from annotator.learn.stopping import rare_share
@@ -66,14 +66,6 @@ def list_offers(
     return offers
 
 
-def format_minutes(labels: int, seconds: float) -> str:
-    """Return the time for `labels` labels: "under 1 min", "12 min" or "3.4 h"."""
-    minutes = labels * seconds / 60
-    if minutes < 1:
-        return "under 1 min"
-    return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
-
-
 def offer_lines(offers: Sequence[AuditOffer], seconds: float | None) -> list[str]:
     """Return the price list, one line for each error; without a known pace at 2 s a label."""
     seconds = seconds or USUAL_SECONDS
@@ -84,8 +76,8 @@ def offer_lines(offers: Sequence[AuditOffer], seconds: float | None) -> list[str
             lines.append(f"{head}: not worthwhile")
             continue
         lines.append(
-            f"{head}: {offer.spared:,} labels spared ({format_minutes(offer.spared, seconds)}) "
-            f"for {offer.audited:,} in the audit ({format_minutes(offer.audited, seconds)}), "
+            f"{head}: {offer.spared:,} labels spared ({format_duration(offer.spared * seconds)}) "
+            f"for {offer.audited:,} in the audit ({format_duration(offer.audited * seconds)}), "
             f"of {offer.items:,} items"
         )
     return lines

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import annotator
 from annotator.cli.app import app
-from annotator.curate.audit_offers import format_minutes
+from annotator.curate.audit_offers import AuditOffer, offer_lines
 from annotator.curate.finish import begin_audit
 from annotator.errors import ProjectError
 from annotator.features.store import FeatureStore
@@ -176,8 +176,7 @@ def test_an_audit_that_is_given_up_asks_nothing_more_and_an_undo_resumes_it(
     session.close()
 
 
-@pytest.mark.parametrize(
-    ("labels", "words"), [(0, "under 1 min"), (60, "2 min"), (30_000, "16.7 h")]
-)
-def test_the_time_is_in_minutes_or_hours(labels: int, words: str) -> None:
-    assert format_minutes(labels, 2.0) == words
+@pytest.mark.parametrize(("labels", "words"), [(10, "20 s"), (60, "2 min"), (30_000, "16.7 h")])
+def test_the_times_of_an_offer_are_written_as_on_the_screens(labels: int, words: str) -> None:
+    _, line = offer_lines([AuditOffer(0.05, 40_000, 10, labels)], 2.0)
+    assert f"{labels:,} labels spared ({words}) for 10 in the audit (20 s)" in line
