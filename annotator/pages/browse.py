@@ -48,7 +48,6 @@ class BrowseSource(SessionSource):
         self._infos = {info.name: info for info in infos}
         self._skipped: set[int] = set()
         self._broken: set[int] = set()
-        self._excluded = session.learner.excluded
         self._count = 0
         self._rng = np.random.default_rng([session.seed, session.state.seq])
         self._neighbours = orders.NeighbourSearch()
@@ -63,6 +62,10 @@ class BrowseSource(SessionSource):
         if self.request.order is PageOrder.SIMILAR:
             return f"similar to {make_printable(self.request.similar_to or '')}"
         return label or "pages"
+
+    @property
+    def _excluded(self) -> dict[int, set[str]]:
+        return self.session.learner.excluded
 
     @property
     def no_pages_message(self) -> str:
@@ -290,3 +293,5 @@ class BrowseSource(SessionSource):
         self._skipped, self._broken = self._skipped - rows, self._broken - rows
         for row in rows & set(self._excluded):
             self._excluded[row].discard(page.label)
+            if not self._excluded[row]:
+                del self._excluded[row]

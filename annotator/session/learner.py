@@ -76,7 +76,8 @@ class Learner:
         self.target_error: float | None = None
         """The share of wrong labels to reach."""
         self.excluded: dict[int, set[str]] = {}
-        """Pool rows taken off a page or a stream without a class, each with what it is not."""
+        """Pool rows taken off a page or a stream without a class, each with what it is not: classes
+        or, if an item may have several, labels."""
         self._learnt: object = None
         self._fitted: StrategyChoice | None = None
         self.tree = tree or ClassTree(dict.fromkeys(classes))
@@ -95,8 +96,9 @@ class Learner:
         self.classes, self.tree = tuple(tree.parents), tree
         self._known = LabelArrays(tree.is_within, multi=self._multi)
         self.ranking, self._learnt = None, None
-        for names in self.excluded.values():
-            names.intersection_update(self.classes)
+        if not self._multi:  # there, what is ruled out are sets of classes
+            left = {row: names.intersection(tree.parents) for row, names in self.excluded.items()}
+            self.excluded = {row: names for row, names in left.items() if names}
         if self.strategy.find not in (None, *self.classes):
             self.strategy = replace(self.strategy, find=None)
 

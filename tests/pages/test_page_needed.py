@@ -18,6 +18,7 @@ from annotator.learn.remaining_work import within_allowance
 from annotator.log.store import SqliteStore
 from annotator.pages import BrowseSource, Page, PageOrder, PageRequest, SelectionMode
 from annotator.pages.orders import AIMED_DOUBT, rows_needing_review
+from annotator.project.class_tree import ClassTree
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from annotator.session.session import LabelSession
@@ -135,6 +136,24 @@ def test_an_exception_is_not_asked_as_the_same_class_again_by_other_pages(
     first.submit(page, {left: None})
     later = BrowseSource(session, replace(wish, label=page.label, per_page=300)).next()
     assert later is not None and left not in later.refs
+
+
+def test_nothing_is_left_of_what_was_taken_back_or_of_a_class_that_is_gone(
+    session: LabelSession,
+) -> None:
+    wish = PageRequest("", SelectionMode.EXCEPTIONS, PageOrder.NEEDED, None, 12, target=0.01)
+    source = BrowseSource(session, wish)
+    page = source.next()
+    assert page is not None
+    source.submit(page, {page.refs[0]: None})
+    assert list(session.learner.excluded.values()) == [{page.label}]
+    assert source.undo() is not None
+    assert not session.learner.excluded
+    again = source.next()
+    assert again is not None and not again.excluded
+    source.submit(again, {again.refs[0]: None})
+    session.use_classes(ClassTree(dict.fromkeys(set(CLASSES) - {again.label})))
+    assert not session.learner.excluded
 
 
 def test_the_end_of_one_class_says_nothing_of_the_others(session: LabelSession) -> None:
