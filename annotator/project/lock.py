@@ -18,10 +18,13 @@ LOCK_FILE = "lock"
 _PATIENCE = 60.0
 """Seconds to wait for another process; each holds the lock for as long as one file takes."""
 _PAUSE = 0.02
+_END = r"\.[a-z0-9_]{8}"
 _LEFTOVER = re.compile(
-    r"\.(searches\.csv|refs\.csv|refs\.txt|refs-sum\.txt|refs\.json|annotator\.toml|first\.csv|clusters\.csv|class-ids\.json"
-    r"|faces\.json|meta\.json|partial\.json)\.[a-z0-9_]{8}"
+    r"\.((searches|refs|first|clusters)\.csv|annotator\.toml|refs\.txt"
+    rf"|(class-ids|faces|finish|meta|partial)\.json){_END}"
 )
+"""A temporary file beside one of the project's own; other files there may be the user's."""
+_CACHE_LEFTOVER = re.compile(rf"\..+{_END}")
 _OLD = 3600.0
 """Seconds after which a temporary file counts as left by a killed process."""
 _threads = threading.RLock()
@@ -70,8 +73,9 @@ def _wait(folder: Path) -> int | None:
 
 def _remove_leftovers(folder: Path) -> None:
     """Remove the temporary files of processes that were killed while they wrote."""
-    for place in (folder, folder / ".cache", folder / "features"):
-        with contextlib.suppress(OSError), os.scandir(place) as entries:
+    places = ("", _LEFTOVER), (".cache", _CACHE_LEFTOVER), ("features", _LEFTOVER)
+    for place, leftover in places:
+        with contextlib.suppress(OSError), os.scandir(folder / place) as entries:
             for entry in entries:
-                if _LEFTOVER.fullmatch(entry.name) and entry.stat().st_mtime < time.time() - _OLD:
+                if leftover.fullmatch(entry.name) and entry.stat().st_mtime < time.time() - _OLD:
                     os.unlink(entry.path)  # noqa: PTH108

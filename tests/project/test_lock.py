@@ -109,17 +109,17 @@ def test_a_project_that_cannot_be_locked_is_changed_without_the_lock(
 
 
 def test_temporary_files_of_killed_processes_are_removed(project: ProjectFolder) -> None:
-    old, new, foreign = (
-        project.folder / name
-        for name in (".refs.csv.abcd_123", ".refs.csv.12345678", ".notes.csv.12345678")
-    )
-    for file in (old, new, foreign):
+    (project.folder / ".cache").mkdir(exist_ok=True)
+    names = (".refs.csv.abcd_123", ".cache/.measures.npz.abcd_123", ".notes.csv.12345678")
+    *old, foreign = (project.folder / name for name in names)
+    new = project.folder / ".refs.csv.12345678"
+    for file in (*old, new, foreign):
         file.write_text("half")
-    for file in (old, foreign):
+    for file in (*old, foreign):
         os.utime(file, (1, 1))
     with lock_project(project.folder):
         pass
-    assert [file.exists() for file in (old, new, foreign)] == [False, True, True]
+    assert [file.exists() for file in (*old, new, foreign)] == [False, False, True, True]
 
 
 @pytest.mark.parametrize("name", ["refs.txt", "refs.json"])
