@@ -81,26 +81,20 @@ class NewLabels:
         return np.flatnonzero(~np.isin(now, now if before is None else before))
 
 
-class FeatureProcess:
-    """Features computed by a child process, so that the screen has its interpreter to itself.
+class ChildProcess:
+    """A command of annotator in a child process: the screen needs its interpreter to itself.
 
     The child ends if this process dies in any way, because that closes its stdin.
     """
 
-    def __init__(self, project: ProjectFolder, post: Post) -> None:
-        self._post = post
-        command = annotator_command("features", str(project.folder), "--progress", "json")
-        if not project.has_features:  # else the command continues with their model
-            command += ["--model", project.settings.model]
+    def __init__(self, post: Post, *words: str) -> None:
+        self._post, self._narration = post, b""
         self._child = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            annotator_command(*words),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=True,
-        )
-        self._narration = b""
-        _thread("features", self._run)
+        )  # fmt: skip
+        _thread(words[0], self._run)
 
     @property
     def is_running(self) -> bool:
@@ -108,7 +102,7 @@ class FeatureProcess:
         return self._child.poll() is None
 
     def stop(self) -> None:
-        """End the child process; the rows that it has written stay."""
+        """End the child process; what it has written stays, and the next one continues."""
         with contextlib.suppress(OSError):
             self._child.terminate()
 
@@ -117,17 +111,40 @@ class FeatureProcess:
             listener = _thread("narration", self._listen)
             assert self._child.stdout is not None
             for line in self._child.stdout:
-                with contextlib.suppress(ValueError, TypeError):
-                    self._post(messages.FeaturesProgress(dict(json.loads(line))))
+                self._take(line)
             code = self._child.wait()
             listener.join()  # the last line on stderr is the reason for a failure
-        self._post(messages.FeaturesEnded(code, self._narration.decode("utf-8", "replace")))
+        self._end(code, self._narration.decode("utf-8", "replace"))
 
     def _listen(self) -> None:
         """Keep the end of the child's stderr."""
         assert self._child.stderr is not None
         for line in self._child.stderr:
             self._narration = (self._narration + line)[-4000:]
+
+    def _take(self, line: bytes) -> None:
+        """Take a line of the child's stdout."""
+
+    def _end(self, code: int, narration: str) -> None:
+        """Take the end of the child, with the end of its stderr."""
+        raise NotImplementedError
+
+
+class FeatureProcess(ChildProcess):
+    """Features computed by a child process."""
+
+    def __init__(self, project: ProjectFolder, post: Post) -> None:
+        words = ["features", str(project.folder), "--progress", "json"]
+        if not project.has_features:  # else the command continues with their model
+            words += ["--model", project.settings.model]
+        super().__init__(post, *words)
+
+    def _take(self, line: bytes) -> None:
+        with contextlib.suppress(ValueError, TypeError):
+            self._post(messages.FeaturesProgress(dict(json.loads(line))))
+
+    def _end(self, code: int, narration: str) -> None:
+        self._post(messages.FeaturesEnded(code, narration))
 
 
 class ProjectWatcher:
@@ -176,36 +193,26 @@ class ProjectWatcher:
             self._taken.wait()
 
 
-class FolderProcess:
-    """The watch of the images folder, in a child process that adds new images to refs.csv.
+class FolderProcess(ChildProcess):
+    """The watch of the images folder by a child process, which adds new images to refs.csv.
 
-    A folder of a million files takes seconds to list, and the screen needs its interpreter.
+    A folder of a million files takes seconds to list.
     """
 
     def __init__(self, project: ProjectFolder, post: Post) -> None:
-        self._post = post
-        what = ("--images", str(project.images.absolute()), "--watch", "--beside")
-        self._child = subprocess.Popen(
-            annotator_command("add", str(project.folder), *what),
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            start_new_session=True,
-        )  # fmt: skip
-        _thread("folder", self._run)
+        images = str(project.images.absolute())
+        super().__init__(
+            post, "add", str(project.folder), "--images", images, "--watch", "--beside"
+        )
 
-    def stop(self) -> None:
-        """End the child process; a file that it is about to add is added next time."""
-        with contextlib.suppress(OSError):
-            self._child.terminate()
+    def _end(self, code: int, narration: str) -> None:
+        self._post(messages.FolderUnwatched(_last_line(narration, "the watch has ended")))
 
-    def _run(self) -> None:
-        assert self._child.stderr is not None
-        narration = b""
-        with self._child:
-            for line in self._child.stderr:
-                narration = (narration + line)[-4000:]
-        lines = narration.decode("utf-8", "replace").split("\n")
-        reason = next((line for line in reversed(lines) if line.strip()), "the watch has ended")
-        self._post(messages.FolderUnwatched(reason.removeprefix("annotator: ")))
+
+def _last_line(narration: str, default: str) -> str:
+    """Return the last line of a child's stderr, without the name of the program."""
+    lines = [line.strip() for line in narration.splitlines() if line.strip()]
+    return (lines[-1] if lines else default).removeprefix("annotator: ")
 
 
 def computed_elsewhere(narration: str) -> bool:
@@ -215,10 +222,8 @@ def computed_elsewhere(narration: str) -> bool:
 
 def no_features_message(narration: str, project: ProjectFolder) -> str:
     """Return the warning for a child that failed with this output on stderr."""
-    words = [line.strip() for line in narration.splitlines() if line.strip()]
-    last = words[-1] if words else "the process ended without a message"
     command = f"annotator features {shlex.quote(str(project.folder))}"
-    reason = last.removeprefix("annotator: ")
+    reason = _last_line(narration, "the process ended without a message")
     problem = "No features, so items come at random."
     if project.has_features:
         problem = "New items have no features, so they come at random."
