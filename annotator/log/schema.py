@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -67,14 +68,34 @@ INSERT_ROW = {
 """A statement for each table: it inserts `seq`, the columns and the checksum."""
 
 
+def set_journal_mode(connection: sqlite3.Connection, mode: str, seconds: float) -> None:
+    """Set the journal mode; wait up to `seconds` while another process does the same.
+
+    SQLite does not call its busy handler here: two processes that both hold a shared lock would
+    wait for each other (https://sqlite.org/c3ref/busy_handler.html).
+    """
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            connection.execute(f"PRAGMA journal_mode = {mode}")
+            return
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorname.startswith("SQLITE_BUSY")
+            if not busy or time.monotonic() >= end:
+                raise
+        time.sleep(0.01)
+
+
 def prepare_tables(connection: sqlite3.Connection, path: Path) -> None:
     """Make the tables that are missing.
 
     Raises `StoreError` for a file of another program or of a newer version, and leaves it as it is.
     """
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    # One statement: between two, another process may make the tables.
+    version, application, tables = connection.execute(
+        "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_master) "
+        "FROM pragma_user_version, pragma_application_id"
+    ).fetchone()
     if version > SCHEMA_VERSION:
         raise StoreError(
             f"{path} was written by a newer annotator: its format is {version}, and this version "

@@ -329,8 +329,8 @@ class SqliteStore:
 
     def _connect(self, synchronous: str) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, timeout=_BUSY_MS / 1000)
-        mode = "DELETE" if file_system_type(self.path.parent) in NETWORK_FILE_SYSTEMS else "WAL"
-        connection.execute(f"PRAGMA journal_mode = {mode}")
+        mode = "delete" if file_system_type(self.path.parent) in NETWORK_FILE_SYSTEMS else "wal"
+        schema.set_journal_mode(connection, mode, seconds=_BUSY_MS / 1000)
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         return connection
 

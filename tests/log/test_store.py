@@ -295,6 +295,24 @@ def test_two_writers_at_once_lose_nothing(path: Path) -> None:
     assert refs == {f"{name}-{n}" for name in ("ann", "bob") for n in range(60)}
 
 
+_OPENED_AT_ONCE = """
+import os, sys
+from annotator.log.store import SqliteStore
+for number in range(30):
+    children = []
+    for _ in range(8):
+        if not (child := os.fork()):
+            SqliteStore(f"{sys.argv[1]}-{number}.db").close()
+            os._exit(0)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 8
+"""
+
+
+def test_many_open_a_new_store_at_once(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", _OPENED_AT_ONCE, tmp_path / "labels"], check=True)
+
+
 _REFUSED = """
 import ctypes, sqlite3, sys
 from annotator.errors import StoreError
