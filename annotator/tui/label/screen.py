@@ -149,6 +149,7 @@ class LabelScreen(AnswerScreen):
         if event.key == "escape":
             self.banner.dismiss()
         name, argument = self.keymap.action_of(event.key, event.character)
+        held = self._held(event.key, event.time)
         if not name:
             return
         event.stop()
@@ -157,7 +158,7 @@ class LabelScreen(AnswerScreen):
             return
         answers = name == LABEL or COMMANDS[name].answers
         painted_at = self.sidebar.digit_painted_at(event.character or event.key)
-        if answers and self._held(event.key, event.time):
+        if answers and held:
             self.say("key held down: one press, one answer", "dim", 1.5)
         elif name == LABEL and not self.picture.typed_on(painted_at):
             self._ignored = self.session.multi

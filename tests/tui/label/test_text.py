@@ -211,6 +211,7 @@ def test_a_key_held_down_is_one_press_and_a_key_tapped_again_is_another() -> Non
     assert [held("a", 1.033 + n * 0.033) for n in range(20)] == [True] * 20
     assert not held("a", 2.5), "tapped again"
     assert not held("d", 2.52), "another key means another answer, however quick"
+    assert not held("right", 2.53) and not held("d", 2.54), "with a key between"
     assert not any(KeyRepeatFilter(on=False)("a", at) for at in (1.0, 1.01, 1.02))
 
 
