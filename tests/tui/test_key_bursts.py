@@ -8,6 +8,7 @@ import random
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +63,16 @@ async def handled(desk: Any) -> None:
     await desk.pilot.pause()
     await desk.until(lambda: not desk.app.key_queue.busy)
     await desk.pilot.pause()
+
+
+async def remove(folder: Path) -> None:
+    """Remove a folder in which a child process, told to stop, may write once more."""
+    for _ in range(1000):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"something still writes into {folder}")
 
 
 def labels(log: Callable[..., Any], project: Any) -> list[Any]:
@@ -243,4 +254,4 @@ async def test_bursts_of_random_keys_never_end_the_app(
             assert desk.app.return_value is None and desk.app.return_code in (None, 0)
         given = [row for row in labels(log, project) if row.picked_by != "rapid"]
         assert all(row.shown_ms is not None for row in given if row.annotator != "ana")
-        shutil.rmtree(project.folder)
+        await remove(project.folder)
