@@ -19,9 +19,9 @@ _FIELDS = ("error", "low", "high", "n_eff", "labels")
 
 def with_open_rows(fitted: FittedProject) -> Snapshot:
     """Return the snapshot with its unlabelled rows open: the estimate covers them, too."""
-    closed = np.zeros(len(fitted.snapshot.closed), bool)
-    closed[fitted.snapshot.rows] = True
-    return replace(fitted.snapshot, closed=closed, want=1)
+    labelled = np.zeros(len(fitted.refs), bool)
+    labelled[fitted.features.pool_rows(fitted.snapshot.rows)] = True
+    return replace(fitted.snapshot, closed=fitted.features.closed(labelled), want=1)
 
 
 def estimate_as_dict(estimate: ErrorEstimate | None) -> dict[str, Any] | None:

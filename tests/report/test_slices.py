@@ -123,10 +123,15 @@ def test_status_names_the_worst_and_warns_of_it(made: Path) -> None:
     assert "path:site2/*: " in text and "looks worse than it is" in text
 
 
-def test_the_estimate_of_a_screen_covers_what_waits_there_as_that_of_status_does(
-    made: Path,
+@pytest.mark.parametrize("removed", [0, 60])
+def test_the_estimates_of_a_screen_and_of_status_cover_the_same_items(
+    made: Path, tmp_path: Path, removed: int
 ) -> None:
-    project = ProjectFolder.open(made)
+    """Items that wait on the screen count, and none that refs.csv holds no more."""
+    shutil.copytree(made, tmp_path / "p")
+    project = ProjectFolder.open(tmp_path / "p")
+    lines = project.refs_file.read_text().splitlines()
+    project.refs_file.write_text("\n".join(lines[: len(lines) - removed]) + "\n")
     refs, store = load_refs(project), FeatureStore.open(project.features_folder)
     with open_session(project, "bo", on_hook_failure=print) as opened:
         opened.session.extend(refs)

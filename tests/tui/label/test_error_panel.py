@@ -228,7 +228,7 @@ async def test_the_history_is_there_again_after_a_restart(
     async with opened(project, size=(120, 40)) as desk:
         await desk.until(lambda: re.search(r"pool error +n_eff \d+", desk.text))
         assert desk.app.session.ranking.past.points[0].labels < 32
-        await desk.until(lambda: re.search(r"\d+ %┤[\s\S]*\n.*0 %┤", desk.text))
+        await desk.until(lambda: re.search(r"\d+ %┤.*\n(.*│.*\n){2}.*0 %┤", desk.text))
 
 
 def test_no_more_labels_are_forecast_than_are_left() -> None:
