@@ -48,9 +48,12 @@ class FileWatch:
         self._file, self._state = file, file_state(file)
 
     def has_changed(self) -> bool:
-        """Return True once for each change; a file that is being written counts when it rests."""
+        """Return True once for each change; a file that is being written counts when it rests.
+
+        A file that goes for good has changed, too: what reads it then says so.
+        """
         now = file_state(self._file)
-        if now is None or now == self._state:
+        if now == self._state:
             return False
         time.sleep(WHOLE_SECONDS)
         if now != file_state(self._file):
@@ -81,8 +84,8 @@ class RefsWatch:
 
         Raises `RefError` for a file with faults, once.
         """
-        if not self._file.has_changed():
-            return None
+        if not self._file.has_changed() or not self._project.refs_file.exists():
+            return None  # without the file, to load the refs would write a new one
         now = load_refs(self._project)
         rows = now.rows(known)
         rows = rows[rows >= 0]

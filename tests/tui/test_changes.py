@@ -171,6 +171,25 @@ async def test_a_faulty_edit_is_said_and_the_settings_before_it_stay(
         await desk.until(lambda: "is fixed" not in desk.text)
 
 
+async def test_settings_and_items_that_go_are_not_made_anew(
+    make: Any, opened: Any, log: Any
+) -> None:
+    project = make(4)
+    files = settings_of(project), project.refs_file
+    async with opened(project, size=(160, 40)) as desk:
+        before = [file.read_bytes() for file in files]
+        for file in files:
+            file.unlink()
+        await desk.sees("it has no annotator.toml")
+        await desk.press("a")
+        assert not any(file.exists() for file in files)
+        for file, content in zip(files, before, strict=True):
+            file.write_bytes(content)
+        await desk.until(lambda: "annotator.toml" not in desk.text)
+        await desk.press("d")
+        assert [row.label for row in log(project)] == ["red", "blue"]
+
+
 async def test_other_settings_are_said_to_hold_from_the_next_start_on(
     make: Any, opened: Any
 ) -> None:
