@@ -68,7 +68,9 @@ async def test_of_many_classes_the_likeliest_are_in_sight(
     names = [f"kind {number}" for number in range(60)] + ["red", "blue"]
     project = learnable(classes=names)
     async with opened(project) as desk:
+        picture = desk.app.label_screen.picture
         for _ in range(12):
+            await desk.until(lambda: picture.item and picture.seen == picture.item)
             desk.app.label_screen.perform("label", truth(desk.current))
             await desk.learnt()
         await desk.until(lambda: re.search(r"(red|blue) +\d+ +>?\d+ %", desk.text))
