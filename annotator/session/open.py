@@ -24,8 +24,9 @@ from annotator.project.hooks import Hooks
 from annotator.project.item_pool import read_priorities
 from annotator.project.project import ProjectFolder
 from annotator.session.learner import Prior, StrategyChoice
+from annotator.session.mode import SessionMode
 from annotator.session.queue import LEASE_SECONDS
-from annotator.session.session import LabelSession, SessionMode
+from annotator.session.session import LabelSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def open_session(
     settings = project.settings
     mode = replace(mode or SessionMode(), multi=settings.multi_label)
     clusters = read_clusters(project) if asks else Clusters.none()
-    priorities = read_priorities(project) if asks and not mode.blind else []
+    priorities = read_priorities(project) if asks and not mode.blind else mode.asked_first
     commands = {"on_label": settings.on_label, "on_finish": settings.on_finish}
     hooks = Hooks(commands, project.folder, on_hook_failure)
 

@@ -17,8 +17,8 @@ from annotator.project import label_sets
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from annotator.session.learner import Prior
+from annotator.session.mode import SessionMode
 from annotator.session.open import open_session
-from annotator.session.session import SessionMode
 
 HOOKS_TIMEOUT = 60.0
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -21,7 +21,7 @@ from annotator.items.refs import Item
 from annotator.learn.ranking import Ranking, Snapshot, learn
 from annotator.learn.strategies import Pick
 from annotator.log.agreement import REPEAT, RepeatSampler, is_repeat, latest_answer
-from annotator.log.entries import CORRECTION, Action, Entry, LogState, OwnOpinions
+from annotator.log.entries import CORRECTION, Action, Entry, OwnOpinions
 from annotator.log.prequential import is_equal
 from annotator.log.store import Store
 from annotator.log.writer import LogWriter
@@ -29,34 +29,10 @@ from annotator.project.class_tree import ClassTree
 from annotator.project.clusters import Clusters
 from annotator.project.label_sets import check_labels, class_probabilities
 from annotator.session.learner import Learner, Prior, StrategyChoice
+from annotator.session.mode import AnsweredByPeople, SessionMode
 from annotator.session.progress import Progress, count_progress
 from annotator.session.queue import LEASE_SECONDS, Queue
 from annotator.session.refine import REFINE, RefinedItems, Refinement, narrow_probabilities
-
-
-@dataclass(frozen=True, slots=True)
-class SessionMode:
-    """The kind of a session; by default plain labelling with one class an item."""
-
-    audit: str | None = None
-    """The name of the audit that this session runs; its labels carry the name, no propensity."""
-    notice: str = ""
-    """A text for the annotator about the audit."""
-    is_lost: Callable[[LogState, str], bool] | None = None
-    """A function that tells whether the audit is given up after the answer on a ref."""
-    second: bool = False
-    """Every answer is a second opinion: asked blind, compared, never the label that counts."""
-    repeats: float = 0.0
-    """The share of items asked that the annotator has labelled before, for self-agreement."""
-    multi: bool = False
-    """A label is a set of classes; see `annotator.project.label_sets`."""
-    refines: str | None = None
-    """The class whose items are asked for a finer label; a skip leaves the label as it is."""
-
-    @property
-    def blind(self) -> bool:
-        """True if the model's opinion is hidden: in audits and for second opinions."""
-        return self.audit is not None or self.second
 
 
 class LabelSession:
@@ -109,6 +85,8 @@ class LabelSession:
         if self.mode.refines is not None:  # an answer is one of the classes below
             self.classes = self.learner.tree.below(self.mode.refines)
             self._answered = RefinedItems(self.state, self.mode.refines)
+        if self.mode.sample is not None:  # its items may have labels of a model
+            self._answered = AnsweredByPeople(self.state)
         repeats = RepeatSampler(self.state, annotator, self.mode.repeats, seed)
         self.queue = Queue(
             store, annotator, self._answered,
@@ -343,7 +321,7 @@ class LabelSession:
     def _drawn(self, pick: Pick) -> dict[str, Any]:
         """Return the log fields of the current item's draw; an audit's draw has no propensity."""
         if self.audit is not None:
-            return {"picked_by": "audit", "extra": {"audit": self.audit}}
+            return self.mode.draw_fields(self.state)
         if self.second:
             return {"picked_by": "second", "extra": {"second": True}}
         if self.mode.refines is not None:

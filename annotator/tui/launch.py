@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from annotator.errors import AnnotatorError, TerminalError
 from annotator.log.entries import LogState
 from annotator.project.project import ProjectFolder
+from annotator.session.mode import SessionMode
 from annotator.session.open import open_session
-from annotator.session.session import SessionMode
 from annotator.terminal.caps import TerminalCapabilities
 from annotator.tui.finder import ItemFinder
 from annotator.tui.key_repeat import Pace

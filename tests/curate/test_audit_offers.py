@@ -23,7 +23,8 @@ from annotator.log.entries import replay
 from annotator.log.store import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
-from annotator.session.session import LabelSession, SessionMode
+from annotator.session.mode import SessionMode
+from annotator.session.session import LabelSession
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,9 @@ from annotator.project.settings import ClassInfo, Settings
 from annotator.report.status import project_status
 from annotator.session import predict
 from annotator.session.learner import StrategyChoice, make_snapshot
+from annotator.session.mode import SessionMode
 from annotator.session.pool_features import PoolFeatures
-from annotator.session.session import LabelSession, SessionMode
+from annotator.session.session import LabelSession
 
 CLASSES = ("ok", "defect")
 ITEMS = 1500

@@ -15,7 +15,8 @@ from annotator.log.agreement import (
 from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.log.store import SqliteStore
 from annotator.project.class_tree import ClassTree
-from annotator.session.session import LabelSession, SessionMode
+from annotator.session.mode import SessionMode
+from annotator.session.session import LabelSession
 
 CLASSES = ("ok", "defect")
 

@@ -13,8 +13,9 @@ from annotator.learn.ranking import learn
 from annotator.log.store import SqliteStore
 from annotator.pages import BrowseSource, Page, PageOrder, PageRequest, SelectionMode
 from annotator.project.class_tree import ClassTree
+from annotator.session.mode import SessionMode
 from annotator.session.refine import refs_labelled
-from annotator.session.session import LabelSession, SessionMode
+from annotator.session.session import LabelSession
 from tests.pages.page_sources import REFS, Clock
 
 TREE = ClassTree({"vehicle": None, "car": "vehicle", "bus": "vehicle", "cat": None})

@@ -7,7 +7,8 @@ from pathlib import Path
 from annotator.log.agreement import measure_agreement
 from annotator.log.entries import Action, Entry
 from annotator.session.answered import AnswerHistory
-from annotator.session.session import LabelSession, SessionMode
+from annotator.session.mode import SessionMode
+from annotator.session.session import LabelSession
 from tests.session.made_sessions import answer, session_on
 
 

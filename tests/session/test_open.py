@@ -12,8 +12,8 @@ from annotator.project.classes import ClassInfo
 from annotator.project.item_pool import Priority, write_priorities
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import Settings
+from annotator.session.mode import SessionMode
 from annotator.session.open import open_in_memory, open_session
-from annotator.session.session import SessionMode
 
 
 @pytest.fixture

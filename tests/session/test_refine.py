@@ -14,8 +14,9 @@ from annotator.project.class_tree import ClassTree, expand_paths
 from annotator.project.classes import ClassInfo
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import Settings
+from annotator.session.mode import SessionMode
 from annotator.session.refine import count_to_refine, refs_labelled, require_items
-from annotator.session.session import LabelSession, SessionMode
+from annotator.session.session import LabelSession
 from tests.session.made_sessions import Clock, features_of, step
 
 INFOS = expand_paths([ClassInfo(path) for path in ("vehicle/car", "vehicle/bus", "cat")])
