@@ -32,11 +32,16 @@ from annotator.learn.audit import (
     plan_audit,
 )
 from annotator.learn.error_estimate import DrawnLabels
-from annotator.learn.model import out_of_sample_proba
 from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.log.store import Store
 from annotator.project.project import ProjectFolder
-from annotator.session.predict import FittedProject, fit, predict_pieces, unlabelled_rows
+from annotator.session.predict import (
+    FittedProject,
+    drawn_labels,
+    fit,
+    predict_pieces,
+    unlabelled_rows,
+)
 
 _WRITTEN_AT_ONCE = 5000
 
@@ -225,7 +230,7 @@ def _pool_opinion(
     confidence = [sure(proba) for _, proba in predict_pieces(fitted, wanted)]
     if not confidence:
         raise ProjectError("There is no unlabelled item with features for the model to label.")
-    return np.concatenate(confidence), _drawn_labels(fitted)
+    return np.concatenate(confidence), drawn_labels(fitted)
 
 
 def _explain_no_plan(
@@ -260,16 +265,6 @@ def _explain_no_plan(
     return message
 
 
-def _drawn_labels(fitted: FittedProject) -> DrawnLabels:
-    """Return the drawing probabilities of the labels with their out-of-sample predictions."""
-    X, snapshot, model = fitted.labelled, fitted.snapshot, fitted.model
-    proba = out_of_sample_proba(model, X, snapshot.y)
-    known = model.unit_proba(X)
-    return DrawnLabels(proba, known, snapshot.y, snapshot.q, snapshot.pool, model.calibrated,
-        targets=model.targets,
-    )  # fmt: skip
-
-
 def _reopen_audit(project: ProjectFolder, store: _EntrySource, attempt: AuditAttempt) -> Audit:
     state = replay(entry for entry in store.entries() if entry.seq <= attempt.seq)
     fitted = fit(project, state)
@@ -294,7 +289,7 @@ def _reopen_audit(project: ProjectFolder, store: _EntrySource, attempt: AuditAtt
     order = audit_order(np.arange(len(refs)), project.settings.seed + attempt.number)
     risks = classes_at_risk(
         fitted.classes,
-        _drawn_labels(fitted),
+        drawn_labels(fitted),
         attempt.plan,
         rest,
         expected,

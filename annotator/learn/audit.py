@@ -100,7 +100,7 @@ def plan_audit(
         (round(float((confidence >= threshold).mean()) * rest), float(threshold))
         for threshold in _thresholds(confidence, most_thresholds)
     ]
-    expected = [_expected_error(confidence, drawn, rest, threshold) for _, threshold in parts]
+    expected = [expected_error(confidence, drawn, rest, threshold) for _, threshold in parts]
     for length in (_careful_audit, _expected_audit):
         plans = [
             AuditPlan(threshold, size, error, audit, max_error, alpha, _bets(error / max_error))
@@ -150,7 +150,7 @@ def explain_shortfall(
     """Explain why `plan_audit` found no plan for the same arguments."""
     alpha = spent_alpha(1 - level, attempt)
     parts = [
-        (_expected_error(confidence, drawn, rest, float(threshold)), size)
+        (expected_error(confidence, drawn, rest, float(threshold)), size)
         for threshold in _thresholds(confidence)
         if (size := round(float((confidence >= threshold).mean()) * rest))
         >= 2 * _expected_audit(0.0, max_error, alpha, (0.0,), size)
@@ -228,7 +228,7 @@ def _expected_audit(
     return size
 
 
-def _expected_error(
+def expected_error(
     confidence: NDArray[np.floating], drawn: DrawnLabels, rest: int, threshold: float
 ) -> float:
     """Return the accepted rows' error: the model's opinion, corrected by labels it has not seen."""

@@ -21,7 +21,7 @@ _PAUSE = 0.02
 _END = r"\.[a-z0-9_]{8}"
 _LEFTOVER = re.compile(
     r"\.((searches|refs|first|clusters)\.csv|annotator\.toml|refs\.txt"
-    rf"|(class-ids|faces|finish|meta|partial)\.json){_END}"
+    rf"|(class-ids|faces|finish|meta|partial)\.json|check-\d+\.npz){_END}"
 )
 """A temporary file beside one of the project's own; other files there may be the user's."""
 _CACHE_LEFTOVER = re.compile(rf"\..+{_END}")

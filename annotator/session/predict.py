@@ -15,7 +15,8 @@ from annotator.errors import FeatureError, ProjectError
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import plural, shell_quoted
-from annotator.learn.model import FittedModel, fit_model
+from annotator.learn.error_estimate import DrawnLabels
+from annotator.learn.model import FittedModel, fit_model, out_of_sample_proba
 from annotator.learn.ranking import Snapshot, check_snapshot
 from annotator.learn.rows import UnitRows, one_thread
 from annotator.log.entries import LogState
@@ -127,6 +128,16 @@ def predict_pieces(
         vectors = fitted.features.store.matrix[found[usable]]
         if len(vectors):
             yield part[usable], fitted.model.predict_proba(vectors)
+
+
+def drawn_labels(fitted: FittedProject) -> DrawnLabels:
+    """Return the labels with their draws and their out-of-sample predictions."""
+    X, snapshot, model = fitted.labelled, fitted.snapshot, fitted.model
+    proba = out_of_sample_proba(model, X, snapshot.y)
+    known = model.unit_proba(X)
+    return DrawnLabels(proba, known, snapshot.y, snapshot.q, snapshot.pool, model.calibrated,
+        targets=model.targets,
+    )  # fmt: skip
 
 
 def unlabelled_rows(refs: RefTable, state: LogState) -> NDArray[np.bool_]:
