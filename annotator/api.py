@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from annotator.errors import ProjectError, RefError
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, make_printable
-from annotator.log.entries import Entry, replay
+from annotator.log.entries import Entry, replay, reviewed_labels
 from annotator.log.store import SqliteStore
 from annotator.project.class_tree import ClassTree
 from annotator.project.item_pool import load_refs
@@ -68,6 +68,10 @@ class Project:
     def labels(self) -> dict[str, str]:
         """Return ref to label, for every item with a standing label."""
         return {last.ref: str(last.label) for _, last in replay(self.log()).labels()}
+
+    def reviewed(self) -> dict[str, list[str]]:
+        """Return ref to the annotators who confirmed the label in a review, for reviewed items."""
+        return dict(reviewed_labels(replay(self.log())))
 
     def log(self) -> Iterator[Entry]:
         """Yield every row of the log, oldest first."""

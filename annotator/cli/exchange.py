@@ -80,8 +80,8 @@ def export(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only labelled, human (no machine labels), flagged or unflagged items, or those "
-            "that match a query (see search); repeatable.",
+            help="Only labelled, human (no machine labels), reviewed, flagged or unflagged items, "
+            "or those that match a query (see search); repeatable.",
             autocompletion=_complete_only,
         ),
     ] = None,
@@ -101,7 +101,8 @@ def export(
     provenance: Annotated[
         bool,
         typer.Option(
-            help="Write annotator, time and drawing of each label; score and model of proposals."
+            help="Write annotator, time, drawing and reviewers of each label; score and model of "
+            "proposals."
         ),
     ] = False,
     predictions: Annotated[

@@ -64,9 +64,9 @@ def search(
 
     \b
     cam3 '*_top.jpg' path:'cam3/*' name:open   a part or a glob of the path
-    open labelled skipped flagged              a state
+    open labelled skipped flagged reviewed     a state
     label:crack   by:ana   note:blurred        what annotators gave
-    'at>=2026-11-01'   reviewed:errors         when; what a review decided
+    'at>=2026-11-01'   reviewed:ana            when; whose review confirmed the label
     predicted:crack 'p>0.9' 'margin<0.1'       what the model says
     'p:crack>0.3'                              its probability of a class
     'size<32'   'brightness<0.2'               side in pixels (COCO: area < 32 x 32)

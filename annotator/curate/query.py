@@ -16,10 +16,10 @@ from annotator.curate.query_values import TimeSpan, parse_number, parse_time
 from annotator.errors import QueryError
 from annotator.items.refs import make_printable
 
-ITEM_STATES = ("open", "labelled", "skipped", "flagged")
+ITEM_STATES = ("open", "labelled", "skipped", "flagged", "reviewed")
 TEXT_WORDS = {
     "label": "label:CLASS", "class": "class:CLASS", "predicted": "predicted:CLASS",
-    "by": "by:NAME", "note": "note:TEXT", "reviewed": "reviewed:", "path": "path:GLOB",
+    "by": "by:NAME", "note": "note:TEXT", "reviewed": "reviewed:NAME", "path": "path:GLOB",
     "name": "name:TEXT", "like": "like:REF", "text": 'text:"WORDS"',
 }  # fmt: skip
 """The words with a colon after them, and the way to write them."""

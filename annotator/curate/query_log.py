@@ -11,7 +11,7 @@ from annotator.curate.query_values import text_test
 from annotator.curate.review_case import QUEUES
 from annotator.errors import QueryError
 from annotator.items.refs import make_printable
-from annotator.log.entries import Action, Entry, LogState, review_queue_of
+from annotator.log.entries import Action, Entry, LogState, confirmations, review_queue_of
 from annotator.project.class_tree import ClassTree
 from annotator.project.label_sets import split_label
 
@@ -67,6 +67,8 @@ def _in_state(term: QueryTerm, state: LogState, _: ClassNames) -> Iterable[str]:
         return state.flagged
     if term.value == "open":
         return state.standing
+    if term.value == "reviewed":
+        return (ref for ref, stack in state.standing.items() if confirmations(stack))
     wanted = Action.SKIP if term.value == "skipped" else Action.LABEL
     return (ref for ref, stack in state.standing.items() if stack[-1].action is wanted)
 
@@ -116,19 +118,24 @@ def _noted(term: QueryTerm, state: LogState, _: ClassNames) -> Iterable[str]:
 
 
 def _reviewed(term: QueryTerm, state: LogState, _: ClassNames) -> Iterable[str]:
+    """Return the refs whose decision a review confirmed: any, of a queue, or by an annotator."""
     wanted = term.value.casefold()
-    if wanted and wanted not in QUEUES:
-        names = ", ".join(QUEUES)
+    rows = {ref: found for ref, stack in state.standing.items() if (found := confirmations(stack))}
+    if not wanted:
+        return rows
+    test, queues = text_test(term.value), wanted in QUEUES
+    if not queues and not any(map(test, state.history)):
+        names = make_printable(", ".join(state.history)) or "no answers yet"
         raise QueryError(
-            f"{make_printable(term.value)} is not a queue of a review. The queues are {names}; "
-            "reviewed: alone finds what any review decided."
+            f"{make_printable(term.value)} is neither a queue of a review nor an annotator. The "
+            f"queues are {', '.join(QUEUES)}; the log has {names}. reviewed: alone finds what any "
+            "review decided."
         )
 
-    def is_review(entry: Entry) -> bool:
-        queue = review_queue_of(entry)
-        return queue is not None and wanted in ("", queue)
+    def fits(entry: Entry) -> bool:
+        return review_queue_of(entry) == wanted if queues else test(entry.annotator)
 
-    return (ref for ref, stack in state.standing.items() if any(map(is_review, stack)))
+    return (ref for ref, found in rows.items() if any(map(fits, found)))
 
 
 _FINDERS: dict[str, Callable[[QueryTerm, LogState, ClassNames], Iterable[str]]] = {

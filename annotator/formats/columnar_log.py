@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from annotator.items.json_text import parse_json
 from annotator.items.ref_table import RefTable
-from annotator.log.entries import DECISIONS, Action, Entry
+from annotator.log.entries import DECISIONS, Action, Entry, review_queue_of
 
 _BATCH = 1 << 14
-_MACHINE, _SECOND = 1, 2
+_MACHINE, _SECOND, _REVIEW = 1, 2, 4
 
 
 class Vocabulary(dict[str, int]):
@@ -84,9 +84,7 @@ class _Columns:
         small["shown_ms"].extend(shown)
         real["at"].extend([e.at for e in batch])
         real["q"].extend([np.nan if e.q is None else e.q for e in batch])
-        self._kind.extend(
-            [_MACHINE * e.by_machine + _SECOND * e.second if e.extra else 0 for e in batch]
-        )
+        self._kind.extend([_kind_of(e) if e.extra else 0 for e in batch])
         sure = [
             (e.proba or {}).get(e.label or "") if e.extra and e.by_machine else None for e in batch
         ]
@@ -103,6 +101,11 @@ class _Columns:
             "kind": self._kind,
         }
         return {name: _as_array(column) for name, column in columns.items()}
+
+
+def _kind_of(entry: Entry) -> int:
+    is_review = review_queue_of(entry) is not None
+    return _MACHINE * entry.by_machine + _SECOND * entry.second + _REVIEW * is_review
 
 
 def _as_array(column: array[Any]) -> NDArray[Any]:
@@ -131,6 +134,20 @@ class ColumnarLog:
         self.standing = np.full(len(refs), -1, np.int64)
         """(n,) the decision that counts for each row, -1 if the item is open."""
         self.standing[rows[held]] = standing[held]  # the last decision counts
+        self.reviewed_by = self._find_reviewers(standing[held])
+        """Row to the annotators who confirmed its label in a review, joined by a bar."""
+
+    def _find_reviewers(self, standing: NDArray[np.int64]) -> dict[int, str]:
+        """Fold decisions that stand, in order, as `entries.confirmations` does."""
+        rows = np.unique(self._row[standing[self._kind[standing] & _REVIEW > 0]])
+        labels, names = dict[int, int](), dict[int, dict[str, None]]()
+        for at in standing[np.isin(self._row[standing], rows)].tolist():
+            row, label = int(self._row[at]), int(self._label[at])
+            if labels.get(row) != label:
+                labels[row], names[row] = label, {}
+            if self._kind[at] & _REVIEW:
+                names[row][self._annotators[int(self._column["annotator"][at])]] = None
+        return {row: "|".join(found) for row, found in names.items() if found and labels[row] >= 0}
 
     @classmethod
     def read(
@@ -159,6 +176,19 @@ class ColumnarLog:
         return np.asarray(
             self.mask_rows(lambda d: (self._label[d] >= 0) & (self._kind[d] & _MACHINE == 0))
         )
+
+    def is_flagged(self) -> NDArray[np.bool_]:
+        """Return (n,) True for the rows that are flagged."""
+        return self._mask_of(self.flagged)
+
+    def is_reviewed(self) -> NDArray[np.bool_]:
+        """Return (n,) True for the rows whose label a review confirmed."""
+        return self._mask_of(self.reviewed_by)
+
+    def _mask_of(self, rows: Iterable[int]) -> NDArray[np.bool_]:
+        mask = np.zeros(len(self.standing), bool)
+        mask[[row for row in rows if row >= 0]] = True
+        return mask
 
     def label_codes(self) -> NDArray[np.int64]:
         """Return (n,) the number of each row's label in `labels`, -1 without a label."""
@@ -234,6 +264,7 @@ class ColumnarLog:
         found["q"] = None if np.isnan(q) else float(q)
         found["pool"] = int(pool) if pool >= 0 else None
         found["shown_ms"] = int(shown) if shown >= 0 else None
+        found["reviewed_by"] = self.reviewed_by.get(row)
         return found | (self.machine_details(row) or {"machine": False})
 
     def machine_details(self, row: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ PATH_COLUMNS = ("filename", "file_name", "path")
 LABEL_COLUMNS = ("label", "annotation")
 NO_NAMES = find_row_names(())
 _PROVENANCE_COLUMNS = ("annotator", "at", "model", "picked_by", "q", "pool", "shown_ms", "machine",
-         "probability", "note")  # fmt: skip
+         "probability", "reviewed_by", "note")  # fmt: skip
 _MACHINE_COLUMNS = ("machine", "model", "probability")
 _PROPOSAL_COLUMNS = ("proposed", "proposed_by", "votes")
 REAL, INTEGER, BOOLEAN, TEXT, BOX = "real", "whole", "truth", "text", "box"
@@ -116,7 +116,9 @@ def parse_row(
         else:
             item = Item(reading.parse_path(path), read_row_box(cells, others, reading.box_order))
         if any(cells.get(name) for name in _SAMPLING_COLUMNS):
-            reading.count_ignored("time and draw of a label (the log gets those of the import)")
+            reading.count_ignored(
+                "time, draw and review of a label (the log gets those of the import)"
+            )
         label = next((cells[name] for name in labels if name and cells.get(name) is not None), None)
         path_name = None if {*PATH_COLUMNS} & cells.keys() else others.path
         used = [path_name, other_label, *others.sides]
@@ -134,7 +136,7 @@ def parse_row(
         reading.add_fault(location, str(error))
 
 
-_SAMPLING_COLUMNS = ("at", "picked_by", "q", "pool")
+_SAMPLING_COLUMNS = ("at", "picked_by", "q", "pool", "reviewed_by")
 _KNOWN_COLUMNS = {
     *PATH_COLUMNS, *LABEL_COLUMNS, *_SAMPLING_COLUMNS,
     "ref", "bbox", "skipped", "flagged", "machine", "annotator", "note", "shown_ms",

@@ -31,7 +31,7 @@ from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from annotator.proposals.verdicts import ACCEPT_LABELS, REJECT_LABELS
 
-EXPORT_FILTERS = ("labelled", "human", "flagged", "unflagged")
+EXPORT_FILTERS = ("labelled", "human", "reviewed", "flagged", "unflagged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,11 +251,10 @@ class ExportSource:
     def _select(self, filters: Collection[str]) -> NDArray[np.bool_]:
         """Return which rows pass some of `EXPORT_FILTERS`, and the least agreement."""
         log, keep = self.log, np.ones(len(self.refs), bool)
-        flagged = np.zeros(len(self.refs), bool)
-        flagged[[row for row in log.flagged if row >= 0]] = True
         for name, mask in (
             ("labelled", log.labelled), ("human", log.labelled_by_people),
-            ("flagged", lambda: flagged), ("unflagged", lambda: ~flagged),
+            ("flagged", log.is_flagged), ("unflagged", lambda: ~log.is_flagged()),
+            ("reviewed", log.is_reviewed),
         ):  # fmt: skip
             if name in filters:
                 keep &= mask()

@@ -7,7 +7,7 @@ decision; to resume is to replay.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from itertools import pairwise, takewhile
@@ -268,6 +268,28 @@ def review_queue_of(entry: Entry) -> str | None:
     """Return the queue of the review that wrote this row; None for other rows."""
     found = (entry.extra or {}).get(REVIEW)
     return found if isinstance(found, str) else None
+
+
+def confirmations(stack: Sequence[Entry]) -> list[Entry]:
+    """Return the rows of reviews that confirmed the decision that stands, oldest first.
+
+    `stack` holds the decisions on an item. A review that gave the label confirms it, too. A later
+    change of the label ends the confirmations before it; the same label given again does not.
+    """
+    found: list[Entry] = []
+    for entry in reversed(stack):
+        if (entry.action, entry.label) != (stack[-1].action, stack[-1].label):
+            break
+        if review_queue_of(entry) is not None:
+            found.append(entry)
+    return found[::-1]
+
+
+def reviewed_labels(state: LogState) -> Iterator[tuple[str, list[str]]]:
+    """Yield the ref of each item with a reviewed label, and who confirmed it, each name once."""
+    for ref, stack in state.standing.items():
+        if stack[-1].action is Action.LABEL and (rows := confirmations(stack)):
+            yield ref, list(dict.fromkeys(entry.annotator for entry in rows))
 
 
 def is_settled(state: LogState, ref: str, queue: str, since: float = 0.0) -> bool:

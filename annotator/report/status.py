@@ -18,7 +18,7 @@ from annotator.items.refs import (
     plural,
 )
 from annotator.log.agreement import agreement_lines, measure_agreement
-from annotator.log.entries import Action, Entry, label_seconds
+from annotator.log.entries import Action, Entry, LogState, label_seconds, reviewed_labels
 from annotator.log.store import load_log_state
 from annotator.project.item_pool import load_refs
 from annotator.project.label_sets import NO_CLASS, count_classes
@@ -29,6 +29,7 @@ from annotator.report.hierarchy import hierarchy_figures, hierarchy_lines
 from annotator.report.slices import estimate_project, format_slices
 
 _MANY_CLASSES = 20
+_BAR_CELLS = 20
 
 
 def project_status(
@@ -62,6 +63,7 @@ def project_status(
         "skipped": len(standing) - len(labels),
         "remaining": len(refs) - answered,
         "flagged": len(state.flagged),
+        "reviewed": _count_reviewed(state),
         "classes": alone,
         "hierarchy": hierarchy_figures(state, project.settings.tree, alone),
         "annotators": dict(Counter(entry.annotator for entry in labels)),
@@ -74,6 +76,13 @@ def project_status(
         "agreement": measure_agreement(state, project.settings.tree.level_out).as_dict(),
         "proposals": [g.as_dict() for g in measure_precision(project, state, classes=False)],
     }
+
+
+def _count_reviewed(state: LogState) -> dict[str, Any]:
+    """Return the number of labels that a review confirmed, and of those of each reviewer."""
+    names = [who for _, who in reviewed_labels(state)]
+    counts = Counter(name for who in names for name in who)
+    return {"labels": len(names), "annotators": dict(counts.most_common())}
 
 
 def _features(project: ProjectFolder) -> dict[str, Any] | None:
@@ -99,6 +108,7 @@ def format_status(found: dict[str, Any]) -> str:
     if found["annotators"]:
         names = ", ".join(f"{make_printable(n)} {c:,}" for n, c in found["annotators"].items())
         lines.append(f"by {names}")
+    lines += _reviewed_lines(found["reviewed"], found["labelled"])
     if found["seconds_per_label"] is not None:
         seconds = found["seconds_per_label"]
         pace = f", {60 / seconds:.0f} a minute" if seconds else ""
@@ -126,6 +136,18 @@ def format_status(found: dict[str, Any]) -> str:
     lines += agreement_lines(found["agreement"])
     lines += [f"proposals of {describe_precision(group)}" for group in found["proposals"]]
     return "\n".join(lines)
+
+
+def _reviewed_lines(reviewed: Mapping[str, Any], labelled: int) -> list[str]:
+    """Return a bar of the labels that a review confirmed, and who did; nothing before a review."""
+    if not (count := reviewed["labels"]):
+        return []
+    full = max(1, _BAR_CELLS * count // labelled)
+    names = ", ".join(f"{make_printable(n)} {c:,}" for n, c in reviewed["annotators"].items())
+    return [
+        f"reviewed {'█' * full}{'░' * (_BAR_CELLS - full)} {count:,} of "
+        f"{plural(labelled, 'label')} ({format_done(count, labelled)}), by {names}"
+    ]
 
 
 def _class_lines(found: Mapping[str, Any]) -> list[str]:

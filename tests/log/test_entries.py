@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.log.entries import Action, Entry, label_seconds, replay
+from annotator.log.entries import Action, Entry, label_seconds, replay, reviewed_labels
 
 REFS = ["a.jpg", "b.jpg#xywh=1,2,3,4", "c.jpg"]
 
@@ -115,3 +115,49 @@ def test_a_page_of_labels_has_a_pace_and_one_write_has_none() -> None:
     assert label_seconds(replay([label(place, 5.0) for place in range(24)])) is None
     single = [label(place, 2.0 * place) for place in range(5)]
     assert label_seconds(replay(single)) == 2.0
+
+
+def _reviewed(*rows: tuple[str, str, str]) -> dict[str, list[str]]:
+    """The reviewed labels of one item, after rows of (annotator, label, queue or "")."""
+    return dict(
+        reviewed_labels(
+            replay(
+                Entry(seq, float(seq), who, Action.LABEL, "a.jpg", label,
+                      extra={"review": queue} if queue else None)
+                for seq, (who, label, queue) in enumerate(rows, 1)
+            )
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows", "names"),
+    [
+        ([("ana", "ok", "")], None),
+        ([("ana", "ok", ""), ("bo", "ok", "errors")], ["bo"]),
+        ([("ana", "ok", ""), ("bo", "crack", "errors")], ["bo"]),  # changed in a review
+        ([("ana", "ok", ""), ("bo", "ok", "errors"), ("cy", "ok", "flagged")], ["bo", "cy"]),
+        ([("ana", "ok", ""), ("bo", "ok", "errors"), ("bo", "ok", "flagged")], ["bo"]),
+        ([("ana", "ok", ""), ("bo", "ok", "errors"), ("ana", "crack", "")], None),
+        ([("ana", "ok", ""), ("bo", "ok", "errors"), ("ana", "ok", "")], ["bo"]),
+        ([("ana", "ok", ""), ("bo", "ok", "errors"), ("cy", "crack", "flagged")], ["cy"]),
+    ],
+)
+def test_a_label_is_reviewed_until_it_changes(
+    rows: list[tuple[str, str, str]], names: list[str] | None
+) -> None:
+    assert _reviewed(*rows).get("a.jpg") == names
+
+
+def test_an_undo_and_a_second_opinion_leave_no_review_and_end_none() -> None:
+    review = {"review": "errors"}
+    rows = [
+        Entry(1, 1.0, "ana", Action.LABEL, "a.jpg", "ok"),
+        Entry(2, 2.0, "bo", Action.LABEL, "a.jpg", "ok", extra=review),
+        Entry(3, 3.0, "cy", Action.LABEL, "a.jpg", "crack", extra={"second": True}),
+    ]
+    assert dict(reviewed_labels(replay(rows))) == {"a.jpg": ["bo"]}
+    undo = Entry(4, 4.0, "bo", Action.UNDO, "a.jpg", extra={"undoes": 2})
+    assert dict(reviewed_labels(replay([*rows, undo]))) == {}
+    skip = Entry(2, 2.0, "bo", Action.SKIP, "a.jpg", extra=review)
+    assert dict(reviewed_labels(replay([rows[0], skip]))) == {}  # a skip is not a label

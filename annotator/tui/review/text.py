@@ -8,6 +8,7 @@ from typing import Any
 from annotator.curate.review import Review
 from annotator.curate.review_case import QUEUES, ReviewCase
 from annotator.items.refs import Item, make_printable, plural
+from annotator.log.entries import Action, confirmations
 from annotator.project.label_sets import class_probabilities
 from annotator.tui.keymaps import Keymap
 from annotator.tui.label.class_list import ClassRow
@@ -51,7 +52,8 @@ def review_panel_lines(
     """
     lines: list[Line] = []
     if case is not None:
-        lines += _label(case, cells) + [[]] + _reason(case, cells)
+        lines += _label(case, cells) + _confirmed(case, review, cells)
+        lines += [[], *_reason(case, cells)]
         if related := related_items(case, review):
             lines += [[], *_related(case, related, cells, shown)]
         lines.append([])
@@ -78,6 +80,13 @@ def _label(case: ReviewCase, cells: int) -> list[Line]:
         return [[(" no label", "strong"), (_by(case.by, cells - 9), "dim")]]
     label = clip_end(case.label, cells - 8)
     return [[(" label ", "dim"), (label, "strong"), (_by(case.by, cells - 7 - len(label)), "dim")]]
+
+
+def _confirmed(case: ReviewCase, review: Review, cells: int) -> list[Line]:
+    """Return who confirmed the label in an earlier review."""
+    rows = confirmations(review.session.state.standing.get(case.ref, ()))
+    names = dict.fromkeys(entry.annotator for entry in rows if entry.action is Action.LABEL)
+    return [[(clip_end(f" confirmed by {', '.join(names)}", cells), "dim")]] if names else []
 
 
 def _by(name: str, cells: int) -> str:
