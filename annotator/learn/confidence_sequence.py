@@ -64,6 +64,14 @@ class KnownGuesses:
         )  # fmt: skip
 
     @classmethod
+    def from_moments(
+        cls, size: int, mean: float, square: float, least: float, most: float
+    ) -> KnownGuesses:
+        """Summarise guesses by their mean and the mean of their squares."""
+        variance = max(0.0, square - mean**2)
+        return cls(size, mean, variance, least, most, mean, max(0.0, mean - square))
+
+    @classmethod
     def none(cls, size: int) -> KnownGuesses:
         """Return the summary of N guesses of 0, which tell nothing."""
         return cls(size, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)

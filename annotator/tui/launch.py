@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from annotator.errors import AnnotatorError, TerminalError
 from annotator.log.entries import LogState
 from annotator.project.project import ProjectFolder
-from annotator.session.mode import SessionMode
+from annotator.session.mode import AskedSample, SessionMode
 from annotator.session.open import open_session
 from annotator.terminal.caps import TerminalCapabilities
 from annotator.tui.finder import ItemFinder
@@ -63,6 +63,8 @@ class ItemSample:
     """A text for the annotator about the audit."""
     is_lost: Callable[[LogState, str], bool] | None = None
     """A function that tells whether the audit is given up after the answer on a ref."""
+    sample: AskedSample | None = None
+    """The check that asks its items in their order; None for an audit."""
 
 
 def run_label_app(
@@ -122,7 +124,10 @@ def prepare_label_app(
         mode = SessionMode(refines=part.refines)
         shown = replace(project, settings=project.settings.below(part.refines))
     if audit is not None:
-        mode = SessionMode(audit.name, audit.notice, audit.is_lost, second=audit.name is None)
+        mode = SessionMode(
+            audit.name, audit.notice, audit.is_lost, second=audit.name is None,
+            sample=audit.sample,
+        )  # fmt: skip
     failures: SimpleQueue[str] = SimpleQueue()
     prior = load_proposal_prior(project, blind=audit is not None)
     with open_session(

@@ -78,7 +78,8 @@ class LabelScreen(AnswerScreen):
                 self._broken = None
         else:
             progress, within = self.session.progress, self.session.within
-            notice = label_text.phase_notice(
+            notice = label_text.check_notice(self.session, self.phase, self.keymap)
+            notice = notice or label_text.phase_notice(
                 self.phase,
                 self.project,
                 progress,

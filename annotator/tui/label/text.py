@@ -139,6 +139,8 @@ def audit_words(session: LabelSession) -> tuple[str, ...]:
         return ("Second opinions: asked blind, compared with the first label, never replacing it.",)
     if session.audit is None:
         return ()
+    if session.mode.sample is not None:
+        return session.mode.sample.lines(session.state)
     rule = "Audit: random items, labelled without the prediction. A skip counts as wrong."
     return (rule, session.mode.notice) if session.mode.notice else (rule,)
 
@@ -148,6 +150,8 @@ def badge_text(session: LabelSession, answers_group: bool) -> str:
 
     `answers_group` is true while an answer holds for all near-duplicates.
     """
+    if session.mode.sample is not None:
+        return "CHECK"
     if session.blind:
         return "AUDIT" if session.audit is not None else "SECOND OPINION"
     find = session.strategy.find
@@ -350,6 +354,24 @@ def _lost(progress: Progress, keymap: Keymap) -> tuple[str, Paragraphs]:
         ("Too many predictions were wrong: it would hardly succeed any more.", "text"),
         (f"{progress.labelled:,} labelled. All labels are kept, and the model learns.", "text"),
         (f"{end} shows the result. {undo} takes the last answer back.", "strong"),
+    ]
+
+
+def check_notice(
+    session: LabelSession, phase: LabelPhase, keymap: Keymap
+) -> tuple[str, Paragraphs] | None:
+    """Return the heading and the paragraphs at the end of a check; None before, and in others."""
+    sample = session.mode.sample
+    if sample is None or phase not in (LabelPhase.AUDITED, LabelPhase.LOST):
+        return None
+    end, undo = (next(iter(keymap.keys(name)), "^C") for name in ("quit", "undo"))
+    shown = [(line, "text") for line in sample.lines(session.state)[1:]]
+    if phase is LabelPhase.LOST:
+        words = f"{end} shows the result. {undo} takes the last answer back."
+        return "The check has shown it", [*shown, (words, "strong")]
+    return "All of these are checked", [
+        *shown,
+        (f"{end} shows the result, or asks more.", "strong"),
     ]
 
 

@@ -1,0 +1,270 @@
+"""The check of a frozen model: its error and the shares of the classes, valid at every look.
+
+The sample is asked in the order of its draws, without the prediction. The first items up to the
+first one without an answer are the values of the confidence sequence. An item that was labelled
+elsewhere meanwhile counts with that label, so nothing that is labelled between two looks can
+choose the items of the sample.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.errors import ProjectError
+from annotator.items.ref_table import RefTable
+from annotator.items.refs import make_printable, plural, shell_quoted
+from annotator.learn.confidence_sequence import KnownGuesses, bound_mean
+from annotator.learn.error_estimate import Interval
+from annotator.log.entries import LogState
+from annotator.project.item_pool import load_refs
+from annotator.project.label_sets import split_label
+from annotator.project.project import ProjectFolder
+from annotator.session.check_result import (
+    CheckResult,
+    ClassShare,
+    RuleResult,
+    StopRules,
+    panel_lines,
+)
+from annotator.session.frozen_model import (
+    FrozenModel,
+    freeze_model,
+    load_frozen_model,
+    store_frozen_model,
+)
+from annotator.session.mode import AnsweredByPeople
+from annotator.session.predict import fit
+
+LEVEL = 0.9
+"""The confidence of an interval unless another one is asked for."""
+_ASKED_AT_ONCE = 500
+_PANEL_CLASSES = 3
+
+
+class Check:
+    """A check of a project: what it asks, and what it shows. Belongs to one thread."""
+
+    def __init__(
+        self,
+        project: ProjectFolder,
+        frozen: FrozenModel,
+        refs: RefTable,
+        *,
+        level: float = LEVEL,
+        rules: StopRules | None = None,
+    ) -> None:
+        """Bind a frozen model to the project's items and classes of today."""
+        self.project, self.frozen, self.level = project, frozen, level
+        self.rules = rules or StopRules()
+        self.refs: Sequence[str] = ()
+        """The refs to ask next, in the order of their draws; `choose_refs` chooses them."""
+        self._alpha, self._pool = 1 - level, len(refs)
+        rows = refs.rows(frozen.refs)
+        self._gone = {ref for ref, row in zip(frozen.refs, rows.tolist(), strict=True) if row < 0}
+        self._tree, self._multi = project.settings.tree, project.settings.multi_label
+        self._seq = -1
+        self._values: tuple[list[str | None], list[str]] = [], []
+        self._result: CheckResult | None = None
+
+    @property
+    def name(self) -> str:
+        """The name that marks the check's labels in the log."""
+        return self.frozen.name
+
+    def choose_refs(self, state: LogState, most: int = _ASKED_AT_ONCE) -> None:
+        """Choose the next refs to ask: those in the project without a person's answer."""
+        answered = AnsweredByPeople(state)
+        still = (ref for ref in self.frozen.refs if ref not in answered and ref not in self._gone)
+        self.refs = tuple(islice(still, most))
+
+    def is_over(self, state: LogState, ref: str = "") -> bool:
+        """Return whether all stop rules are met."""
+        return self.result(state).done
+
+    def result(self, state: LogState) -> CheckResult:
+        """Return the error of the frozen model on all items that the sample is drawn from."""
+        labels, _ = self._read(state)
+        if self._result is None:
+            error = self._error(labels)
+            wrong = int(self._wrong(labels).sum())
+            skipped = sum(label is None for label in labels)
+            found = [
+                *self._judge_error(error),
+                *(self._judge_class(state, *rule) for rule in self.rules.min_found.items()),
+            ]
+            self._result = CheckResult(
+                self.name, self.frozen.model, self.level, len(self.frozen.items), len(labels),
+                wrong, skipped, error, tuple(found), self._caveats(),
+            )  # fmt: skip
+        return self._result
+
+    def class_share(self, state: LogState, name: str) -> ClassShare:
+        """Return the share of a class among all items, and the part of it that is found."""
+        labels, since = self._read(state)
+        size, before = len(self.frozen.items), sum(self.frozen.labels.values())
+        values = np.array([self._has(label, name) for label in labels], float)
+        rest = bound_mean(values, *self._guesses(name, len(labels)), self._alpha)
+        known = sum(n for label, n in self.frozen.labels.items() if self._has(label, name))
+        found = known + self.frozen.count_items(
+            ref for ref in since if self._has(state.label(ref), name)
+        )
+        ends = [known + size * share for share in (rest.value, rest.low, rest.high)]
+        share = Interval(*(end / (before + size) for end in ends))
+        value, high, low = (min(1.0, found / end) if end > 0 else 1.0 for end in ends)
+        return ClassShare(name, share, found, Interval(value, low, high))
+
+    def class_shares(self, state: LogState, most: int | None = None) -> list[ClassShare]:
+        """Return the shares of the classes; with `most`, of those in rules and the largest."""
+        names = self.project.settings.names
+        if most is not None and len(names) > most:
+            expected = dict(
+                zip(self.frozen.classes, (k.mean for k in self.frozen.known[1:]), strict=True)
+            )
+            ranked = sorted(names, key=lambda name: -expected.get(name, 0.0))
+            first = sorted(ranked, key=lambda name: name not in self.rules.min_found)[:most]
+            names = tuple(name for name in names if name in first)
+        return [self.class_share(state, name) for name in names]
+
+    def count_open(self, state: LogState) -> int:
+        """Return the number of items that the next one is drawn from."""
+        return len(self.frozen.items) - self.frozen.count_items(self._read(state)[1])
+
+    def _caveats(self) -> tuple[str, ...]:
+        """Return what has changed since the model was frozen, and what then holds."""
+        frozen, names = self.frozen, self.project.settings.names
+        notes = []
+        if (came := self._pool - frozen.pool) > 0:
+            notes.append(f"{plural(came, 'item')} came since: the check says nothing about them.")
+        labels, since = self._values
+        if gone := sum(ref in self._gone for ref in frozen.refs[: len(labels)]):
+            notes.append(f"{plural(gone, 'drawn item')} left the project: each counts as wrong.")
+        if new := [name for name in names if name not in frozen.classes]:
+            words = "a class that came", "classes that came"
+            notes.append(f"{_listed(new)}: {words[len(new) > 1]} since. The model misses it.")
+        if lost := [name for name in frozen.classes if name not in names]:
+            words = "is a class", "are classes"
+            notes.append(f"{_listed(lost)} {words[len(lost) > 1]} no more. To predict it is wrong.")
+        if len(since) > len(labels):
+            notes.append(
+                f"{plural(len(since), 'label')} came since {frozen.model} was frozen. To check "
+                f"the model of now: annotator check {shell_quoted(self.project.folder)} --new"
+            )
+        return tuple(notes)
+
+    def lines(self, state: LogState) -> tuple[str, ...]:
+        """Return the result so far, for the panel."""
+        result = self.result(state)
+        shares = self.class_shares(state, _PANEL_CLASSES) if result.checked else []
+        return panel_lines(result, shares)
+
+    def _read(self, state: LogState) -> tuple[list[str | None], list[str]]:
+        """Return the labels of the drawn items up to the first one without an answer (None for a
+        skip), and the refs that people answered since the model was frozen."""
+        if self._seq != state.seq:
+            self._seq, self._result = state.seq, None
+            answered = AnsweredByPeople(state)
+            labels: list[str | None] = []
+            for ref in self.frozen.refs:
+                if ref not in answered and ref not in self._gone:
+                    break
+                labels.append(state.label(ref) if ref in answered else None)
+            since = [
+                ref for ref, stack in state.standing.items()
+                if stack[-1].seq > self.frozen.seq and not stack[-1].by_machine
+            ]  # fmt: skip
+            self._values = labels, since
+        return self._values
+
+    def _error(self, labels: Sequence[str | None]) -> Interval:
+        doubt = self.frozen.guesses[: len(labels), 0].astype(float)
+        return bound_mean(
+            self._wrong(labels).astype(float), doubt, self.frozen.known[0], self._alpha
+        )
+
+    def _wrong(self, labels: Sequence[str | None]) -> NDArray[np.bool_]:
+        pairs = zip(self.frozen.predicted, labels, strict=False)
+        return np.array([not self._is_right(guess, label) for guess, label in pairs], bool)
+
+    def _is_right(self, predicted: str, label: str | None) -> bool:
+        """Return whether the predicted class is the label, or a kind of it."""
+        if label is None:
+            return False
+        if self._multi:
+            return set(split_label(predicted)) == set(split_label(label))
+        return self._tree.is_within(predicted, label)
+
+    def _has(self, label: str | None, name: str) -> bool:
+        """Return whether a label is the class, is below it or has it among others."""
+        if label is None:
+            return False
+        return name in split_label(label) if self._multi else self._tree.is_within(label, name)
+
+    def _guesses(self, name: str, count: int) -> tuple[NDArray[np.float64], KnownGuesses]:
+        """Return the guesses of a class for the checked items; 0 for a class that came since."""
+        frozen = self.frozen
+        if name not in frozen.classes:
+            return np.zeros(count), KnownGuesses.none(len(frozen.items))
+        column = 1 + frozen.classes.index(name)
+        return frozen.guesses[:count, column].astype(float), frozen.known[column]
+
+    def _judge_error(self, error: Interval) -> list[RuleResult]:
+        limit = self.rules.max_error
+        if limit is None:
+            return []
+        return [RuleResult("max-error", limit, error.high, error.high <= limit)]
+
+    def _judge_class(self, state: LogState, name: str, limit: float) -> RuleResult:
+        bound = self.class_share(state, name).found_share.low
+        return RuleResult(f"min-found {name}", limit, bound, bound >= limit)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return make_printable(", ".join(names))
+
+
+def open_check(
+    project: ProjectFolder,
+    state: LogState,
+    *,
+    level: float = LEVEL,
+    rules: StopRules | None = None,
+    new: bool = False,
+) -> Check:
+    """Resume a project's last check, or freeze a model for a new one.
+
+    Raises `ProjectError` for a rule about a class that the project lacks or without an item to
+    check; `FeatureError` without features.
+    """
+    _require_classes(project, rules)
+    frozen = None if new else load_frozen_model(project.folder)
+    if frozen is None:
+        made = freeze_model(fit(project, state), state, project, time.time())
+        frozen = store_frozen_model(project.folder, made)
+    return Check(project, frozen, load_refs(project), level=level, rules=rules)
+
+
+def find_check(
+    project: ProjectFolder,
+    refs: RefTable,
+    *,
+    level: float = LEVEL,
+    rules: StopRules | None = None,
+) -> Check | None:
+    """Return a project's last check; None if there is none."""
+    _require_classes(project, rules)
+    frozen = load_frozen_model(project.folder)
+    return None if frozen is None else Check(project, frozen, refs, level=level, rules=rules)
+
+
+def _require_classes(project: ProjectFolder, rules: StopRules | None) -> None:
+    unknown = set(rules.min_found if rules else ()) - set(project.settings.names)
+    if unknown:
+        raise ProjectError(
+            f"{_listed(sorted(unknown))} is not a class. The classes are "
+            f"{_listed(project.settings.names)}."
+        )
