@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from annotator.project.project import ProjectFolder
     from annotator.session.check import Check
     from annotator.session.check_result import StopRules
+    from annotator.tui.host import ScreenHost
 
 
 def check(
@@ -121,6 +122,12 @@ def _run_check(
     from annotator.log.entries import replay
     from annotator.tui.launch import ItemSample, run_label_app
 
+    def opening(host: ScreenHost) -> None:
+        # Import late: Textual reads the environment, which depends on the terminal's replies.
+        from annotator.tui.pages.check import open_check_pages
+
+        open_check_pages(host, found, host.exit)
+
     settings = override_settings(project.settings, graphics=graphics)
     while not found.is_over(state := replay(store.entries())):
         found.choose_refs(state)
@@ -129,7 +136,7 @@ def _run_check(
         sample = ItemSample(found.name, found.refs, "", found.is_over, found)
         receipt = run_label_app(
             replace(project, settings=settings), annotator=annotator, graphics=settings.graphics,
-            features=False, audit=sample,
+            features=False, audit=sample, opening=opening if pages else None,
         )  # fmt: skip
         if receipt.code or receipt.remaining:
             return

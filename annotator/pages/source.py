@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from annotator.errors import StoreError
 from annotator.items.refs import plural
@@ -177,6 +178,10 @@ class SessionSource(PageSource):
         # What is left open would make the rest of a random page no random sample.
         return page.draws if len(answers) == len(page.refs) else None
 
+    def _extra(self, submitted: SubmittedPage) -> Mapping[str, Any]:
+        """Return what the rows of a page say about it."""
+        return page_extra(submitted.page, prediction=submitted.prediction)
+
     def _note_answers(self, submitted: SubmittedPage, answers: Mapping[str, str | None]) -> None:
         """Remember what a written page means for the pages to come."""
 
@@ -210,8 +215,7 @@ class SessionSource(PageSource):
         if answers:
             entries = self.session.decide(
                 answers, picked_by=f"page-{page.order}", draws=self._draws(page, answers),
-                shown_ms=submitted.shown_ms,
-                extra=page_extra(page, prediction=submitted.prediction),
+                shown_ms=submitted.shown_ms, extra=self._extra(submitted),
                 only_open=self._unanswered.pop(page.key, ()),
             )  # fmt: skip
             self._late = describe_beaten(self.session.beaten_by)

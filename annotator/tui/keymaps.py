@@ -38,6 +38,7 @@ _EVERYWHERE: dict[str, tuple[str, ...]] = {
     "search": ("/",),
     "map": ("m", "M"),
     "group": ("w",),
+    "check": (),
     "strategy": ("t",),
     "curves": ("c",),
     "classes": (":",),

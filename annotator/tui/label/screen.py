@@ -29,6 +29,7 @@ from annotator.tui.label.strategy_dialog import make_strategy_dialog, strategy_t
 from annotator.tui.label.text import LabelPhase
 from annotator.tui.label.within import Within, ask_within, within_choices
 from annotator.tui.map.open import open_map
+from annotator.tui.pages.check import choose_check
 from annotator.tui.pages.open import choose_pages, open_similar
 from annotator.tui.pages.search_dialog import open_search
 from annotator.tui.rapid.open import open_rapid, rapid_refusal
@@ -403,6 +404,11 @@ COMMANDS: dict[str, Command[LabelScreen]] = command_table(
     Command(
         "group", "whole group", "Let an answer hold for all near-duplicates, or for one item.",
         LabelScreen.toggle_group, _asking,
+    ),
+    Command(
+        "check", "check", "Check the model on random items, however often you look.",
+        lambda screen: choose_check(screen.host), _asking,
+        works=lambda screen: screen.session.has_features and not screen.session.within,
     ),
     Command(
         "strategy", "strategy", "Choose how items are picked, hunt a class or in a query.",

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.message import Message
-from textual.screen import ModalScreen
-from textual.widgets import Label
 
 from annotator.curate.search import SearchResults
+from annotator.errors import AnnotatorError
 from annotator.items.refs import make_printable, plural
 from annotator.report.slices import SliceTable
 from annotator.tui.curves.slices import NO_SLICES, prepare_slices
 from annotator.tui.host import ScreenHost
 from annotator.tui.pages.search_dialog import ask_query, last_query, saved_searches
 from annotator.tui.widgets.choices import Choice
-from annotator.tui.workers import make_poster
+from annotator.tui.widgets.waiting import WaitScreen
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +55,9 @@ def _mark(query: str, now: str) -> str:
 def ask_within(host: ScreenHost, chosen: Within) -> None:
     """Ask only the items of a query from the next one on, or all items again."""
     if chosen.worst:
-        host.push_screen(SlicesScreen(prepare_slices(host)), partial(_ask_worst, host))
+        host.push_screen(
+            WaitScreen("Comparing the slices …", prepare_slices(host)), partial(_ask_worst, host)
+        )
         return
     if chosen.query is None:
         restrict_session(host, None, "")
@@ -80,55 +74,13 @@ def ask_within(host: ScreenHost, chosen: Within) -> None:
     ask_query(host, "Ask only the items of", take, query=chosen.query)
 
 
-def _ask_worst(host: ScreenHost, table: SliceTable | None) -> None:
-    if table is None:
+def _ask_worst(host: ScreenHost, table: SliceTable | AnnotatorError | None) -> None:
+    if not isinstance(table, SliceTable):
         return
     if (worst := table.worst) is None:
         host.say(NO_SLICES, "warn")
     else:
         ask_within(host, Within(worst.query))
-
-
-class SlicesScreen(ModalScreen[SliceTable | None]):
-    """A notice while the slices are compared; its result is their table, or None."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,ctrl+c", "leave", "cancel", priority=True)
-    ]
-
-    class Found(Message):
-        """The slices of the pool."""
-
-        def __init__(self, table: SliceTable) -> None:
-            super().__init__()
-            self.table = table
-
-    def __init__(self, find: Callable[[], SliceTable]) -> None:
-        """Show a notice until `find` has found the slices."""
-        super().__init__()
-        self._find, self._post = find, make_poster(self)
-
-    def compose(self) -> ComposeResult:
-        """Lay out the notice."""
-        with Vertical(classes="dialog"):
-            yield Label("Comparing the slices …", classes="heading")
-            yield Label("esc cancels", classes="dim")
-
-    def on_mount(self) -> None:
-        """Begin to compare."""
-        threading.Thread(target=self._run, name="slices", daemon=True).start()
-
-    def _run(self) -> None:
-        self._post(self.Found(self._find()))
-
-    def on_slices_screen_found(self, message: Found) -> None:
-        """Return the slices."""
-        if self.is_current:
-            self.dismiss(message.table)
-
-    def action_leave(self) -> None:
-        """Leave without slices."""
-        self.dismiss(None)
 
 
 def restrict_session(host: ScreenHost, mask: NDArray[np.bool_] | None, title: str) -> None:
