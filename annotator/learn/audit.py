@@ -218,14 +218,17 @@ def _expected_audit(
     It is `size` if the audit does not certify. Drawn without replacement, a small set takes fewer
     labels than a large one.
     """
-    judged = AuditPlan(0.0, size, error, 0, limit, alpha, bets)
     for most in _LOOKS:
-        n = min(most, size)
-        count = np.floor(error * np.arange(n + 1) + 0.5) if max(bets) > 0 else np.zeros(n + 1)
-        enough = _log_stakes(np.diff(count) > 0, judged, limit) >= np.log(1 / alpha) - 1e-9
+        further = spread_evenly(error if max(bets) > 0 else 0.0, min(most, size)).astype(float)
+        enough = log_stakes(further, limit * size, size, bets) >= np.log(1 / alpha) - 1e-9
         if enough.any():
             return int(enough.argmax()) + 1
     return size
+
+
+def spread_evenly(share: float, count: int) -> NDArray[np.bool_]:
+    """Return (count,) True for a share of the rows, evenly spread."""
+    return np.asarray(np.diff(np.floor(share * np.arange(count + 1) + 0.5)) > 0)
 
 
 def expected_error(
@@ -287,7 +290,7 @@ def _reachable_error(seen: NDArray[np.bool_], plan: AuditPlan) -> float:
         return 0.0
     for _ in range(12):
         middle = (low + high) / 2
-        further = np.diff(np.floor(middle * np.arange(left + 1) + 0.5)) > 0
+        further = spread_evenly(middle, left)
         reached = _is_refuted(np.append(seen, further), plan, plan.max_error)
         low, high = (middle, high) if reached else (low, middle)
     return low
@@ -300,25 +303,26 @@ def is_certified(wrong: NDArray[np.bool_], plan: AuditPlan) -> bool:
 
 def _is_refuted(seen: NDArray[np.bool_], plan: AuditPlan, limit: float) -> bool:
     """Return whether "at least `limit` of the accepted are wrong" was refuted at any time."""
-    stakes = _log_stakes(seen, plan, limit)
+    stakes = log_stakes(seen.astype(float), limit * plan.size, plan.size, plan.bets)
     return bool(len(stakes) and stakes.max() >= np.log(1 / plan.alpha) - 1e-9)
 
 
-def _log_stakes(seen: NDArray[np.bool_], plan: AuditPlan, limit: float) -> NDArray[np.float64]:
-    """Return the logarithm of the stake after each label.
+def log_stakes(
+    values: NDArray[np.float64], total: float, size: int, bets: Sequence[float]
+) -> NDArray[np.float64]:
+    """Return the logarithm of the stake against "the values of `size` rows add up to `total`".
 
-    Under the claim the next row is wrong with probability (limit · size − wrong so far) / rows
-    left, at least; the bet multiplies the stake by the likelihood ratio of a smaller error.
+    The values, from 0 to 1, are those of the rows drawn so far; 1 is a wrong row. Under the claim
+    the next one has a mean of at least (total − sum so far) / rows left, and each bet multiplies
+    its part of the stake by a factor with a mean of at most 1: for values of 0 and 1, the
+    likelihood ratio of an error of that share of the claim.
     """
-    before = np.concatenate([[0], np.cumsum(seen)[:-1]]) if len(seen) else np.zeros(0)
-    left = plan.size - np.arange(len(seen))
-    claimed = (limit * plan.size - before) / np.maximum(left, 1)
+    before = np.concatenate([[0.0], np.cumsum(values)[:-1]]) if len(values) else np.zeros(0)
+    claimed = (total - before) / np.maximum(size - np.arange(len(values)), 1)
     claimed = claimed.clip(1e-12, 1 - 1e-12)
+    odds = (claimed - values) / (1 - claimed)
     with np.errstate(divide="ignore"):
-        parts = [
-            np.cumsum(np.where(seen, np.log(bet), np.log((1 - bet * claimed) / (1 - claimed))))
-            for bet in plan.bets
-        ]
+        parts = [np.cumsum(np.log(np.maximum(1 + (1 - bet) * odds, bet))) for bet in bets]
     return np.asarray(np.logaddexp.reduce(parts, axis=0) - np.log(len(parts)))
 
 
