@@ -7,13 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from annotator.items.refs import format_duration
+from annotator.errors import ProjectError
+from annotator.items.ref_table import RefTable
+from annotator.items.refs import (
+    format_duration,
+    format_interval,
+    format_percent,
+    make_printable,
+)
 from annotator.learn.error_estimate import ErrorEstimate
 from annotator.learn.ranking import Snapshot
 from annotator.learn.remaining_work import RemainingWork, estimate_time
 from annotator.log.entries import LogState, label_seconds
+from annotator.project.project import ProjectFolder
+from annotator.session.check import find_check
 from annotator.session.predict import FittedProject
 
+_MOST_CLASSES = 20
 _FIELDS = ("error", "low", "high", "n_eff", "labels")
 
 
@@ -30,6 +40,31 @@ def estimate_as_dict(estimate: ErrorEstimate | None) -> dict[str, Any] | None:
         return None
     found = {name: getattr(estimate, name) for name in _FIELDS}
     return found if estimate.tags is None else {**found, "each_class": asdict(estimate.tags)}
+
+
+def check_figures(project: ProjectFolder, state: LogState, refs: RefTable) -> dict[str, Any] | None:
+    """Return the last check by now, the shares of at most 20 classes; None without a check."""
+    try:
+        check = find_check(project, refs)
+    except ProjectError as error:
+        return {"fault": str(error)}
+    if check is None:
+        return None
+    return check.result(state).as_dict(check.class_shares(state, _MOST_CLASSES))
+
+
+def check_lines(found: dict[str, Any] | None) -> list[str]:
+    """Return `check_figures` as text."""
+    if found is None:
+        return []
+    if "name" not in found:
+        return [make_printable(found["fault"])]
+    error = found["error"]
+    words = f"{found['checked']:,} items checked"
+    if found["checked"]:
+        span = format_interval(error["low"], error["high"])
+        words += f", error {format_percent(error['value'])} ({span}, valid at every look)"
+    return [f"{found['name']} of {make_printable(found['model'])}: {words}"]
 
 
 def minutes_left(

@@ -18,7 +18,7 @@ from annotator.report.elements import (
     line_chart,
     share_bar,
 )
-from annotator.report.estimate import time_lines
+from annotator.report.estimate import check_lines, time_lines
 from annotator.report.slices import RULE, describe_worst
 
 Thumbnail = Callable[[str], Markup]
@@ -119,10 +119,13 @@ def _estimate(found: Mapping[str, Any]) -> Markup:
         curves.append(ChartCurve(words, shown["labels"], shown["error"], "two"))
     if not curves:
         words = "The estimate starts after about 25 labels of items that annotator picked."
-        return _section("Error", _note(words + _imported(found)))
+        notes = [_note(line) for line in check_lines(found["status"]["check"])]
+        return _section("Error", _note(words + _imported(found)), *notes)
     advice = html_element("p", found["advice"]["reason"]) if found["advice"] else None
     chart = line_chart("Error over labels", "labels", curves, percent=True)
-    left = [_note(line) for line in time_lines(found["status"]["minutes_left"])]
+    status = found["status"]
+    left = [_note(line) for line in check_lines(status["check"])]
+    left += [_note(line) for line in time_lines(status["minutes_left"])]
     return _section("Error", chart, advice, *left)
 
 

@@ -24,7 +24,7 @@ from annotator.project.item_pool import load_refs
 from annotator.project.label_sets import NO_CLASS, count_classes
 from annotator.project.project import ProjectFolder
 from annotator.proposals.precision import describe_precision, measure_precision
-from annotator.report.estimate import minutes_left, time_lines
+from annotator.report.estimate import check_figures, check_lines, minutes_left, time_lines
 from annotator.report.hierarchy import hierarchy_figures, hierarchy_lines
 from annotator.report.slices import estimate_project, format_slices
 
@@ -70,6 +70,7 @@ def project_status(
         "seconds_per_label": label_seconds(state),
         "minutes_left": minutes_left(found.pop("work"), len(refs) - answered, state),
         **found,
+        "check": check_figures(project, state, refs) if only is None else None,
         "model": max(models, key=lambda entry: entry.seq).model if models else None,
         "features": _features(project),
         "strategy": project.settings.strategy,
@@ -125,6 +126,7 @@ def format_status(found: dict[str, Any]) -> str:
                 f"  that is of whole sets of classes; class by class: "
                 f"{format_percent(each['value'])} ({ends})"
             )
+    lines += check_lines(found["check"])
     lines += time_lines(found["minutes_left"])
     lines += format_slices(found["slices"])
     if features is None:
