@@ -165,7 +165,7 @@ def planted() -> None:
         with tempfile.TemporaryDirectory() as place:
             project, state, wrong = _mislabelled(Path(place), folder, truth)
             evidence = gather_evidence(project, state)
-        found, _, _ = find_likely_errors(evidence.y, evidence.proba)
+        found = find_likely_errors(evidence.y, evidence.proba, near=evidence.nearest.rows).rows
         bad = np.array([ref in wrong for ref in evidence.refs])
         near = evidence.contradictions() >= MIN_VOTES
         head = bad[found][: len(wrong)].mean()

@@ -42,11 +42,19 @@ def review(
     queue: Annotated[
         str | None,
         typer.Option(
-            help="The queue: gold, disagreements, duplicates, errors, neighbours, flagged or "
-            "skipped. Default: all.",
+            help="The queue: gold, disagreements, disputed, duplicates, errors, neighbours, "
+            "outliers, overlooked, misplaced, swapped, flagged or skipped. Default: all.",
             autocompletion=complete_names("annotator.curate.review_case:QUEUES"),
         ),
     ] = None,
+    order: Annotated[
+        str,
+        typer.Option(
+            help="The order of likely errors: likely, or ambiguous for those of alike classes "
+            "first.",
+            autocompletion=complete_names("annotator.curate.review_case:ORDERS"),
+        ),
+    ] = "likely",
     as_json: Annotated[bool, typer.Option("--json", help="Print the cases as JSON.")] = False,
     as_list: Annotated[
         bool, typer.Option("--list", help="Print the cases, one per line, without a screen.")
@@ -67,21 +75,24 @@ def review(
     \b
     annotator review p                       all queues, one after the other
     annotator review p --queue errors        likely label errors
+    annotator review p --queue errors --order ambiguous
     annotator review p --json -n 20          the cases, for scripts
     annotator review p --prepare             find near-duplicates among all items
     """
-    from annotator.curate.review_case import QUEUES
+    from annotator.curate.review_case import ORDERS, QUEUES
     from annotator.project.item_pool import load_refs
     from annotator.project.project import ProjectFolder
 
     opened = ProjectFolder.open(project)
     if queue is not None and queue not in QUEUES:
         raise typer.BadParameter(f"{queue} is not one of {', '.join(QUEUES)}", param_hint="--queue")
+    if order not in ORDERS:
+        raise typer.BadParameter(f"{order} is not one of {', '.join(ORDERS)}", param_hint="--order")
     refs = load_refs(opened)
     if prepare:
         _prepare_fingerprints(opened, refs, progress)
         return
-    evidence, found = _find_cases(opened, refs, queue, progress)
+    evidence, found = _find_cases(opened, refs, queue, order, progress)
     if queue is not None and queue in found.why_not and not as_json:
         raise ProjectError(f"The queue {queue} cannot be made. {found.why_not[queue]}")
     if as_json or as_list:
@@ -91,7 +102,7 @@ def review(
 
 
 def _find_cases(
-    project: ProjectFolder, refs: RefTable, queue: str | None, progress: str
+    project: ProjectFolder, refs: RefTable, queue: str | None, order: str, progress: str
 ) -> tuple[Evidence, ReviewQueues]:
     """Find the cases, with messages on stderr about slow steps."""
     from annotator.curate.review_case import QUEUES
@@ -107,7 +118,7 @@ def _find_cases(
         typer.echo(f"comparing {count:,} labels with each other …", err=True)
     evidence = gather_evidence(project, state)
     queues = tuple(QUEUES) if queue is None else (queue,)
-    found = find_cases(project, store, state, evidence, prints, queues)
+    found = find_cases(project, store, state, evidence, prints, queues, order)
     store.close()
     return evidence, found
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from annotator.curate.review_case import ReviewCase
+from annotator.curate.review_case import ORDERS, ReviewCase
 from annotator.curate.review_evidence import Evidence
-from annotator.curate.review_queues import ReviewQueues
+from annotator.curate.review_queues import ReviewQueues, sort_cases
 from annotator.log.entries import REVIEW, Entry
 from annotator.project.label_sets import is_known_label, set_probability
 from annotator.session.session import LabelSession
@@ -33,6 +33,7 @@ class Review:
         """Start with `queue`, or with the first queue that has cases."""
         self.session, self.found, self._evidence = session, found, evidence
         self._shown: ReviewCase | None = None
+        self.order = found.order
         self._left = {name: list(cases) for name, cases in found.cases.items()}
         self._done: list[AnsweredCase] = []
         self.queue = queue or next((name for name, some in self._left.items() if some), "")
@@ -56,6 +57,17 @@ class Review:
     def upcoming(self, n: int) -> list[ReviewCase]:
         """Return the `n` cases after the current one."""
         return self._cases(self.queue)[1 : n + 1]
+
+    @property
+    def has_orders(self) -> bool:
+        """True if the queue has a second order."""
+        return any(case.ambiguity is not None for case in self._cases(self.queue))
+
+    def turn_order(self) -> None:
+        """Put the cases into the other order of `ORDERS`."""
+        names = list(ORDERS)
+        self.order = names[(names.index(self.order) + 1) % len(names)]
+        self._left[self.queue] = sort_cases(self._left[self.queue], self.order)
 
     @property
     def done(self) -> int:

@@ -6,12 +6,23 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+ORDERS: dict[str, str] = {
+    "likely": "the least probable labels first",
+    "ambiguous": "errors between classes that are alike first",
+}
+"""The order of the queue `errors` to its description; the first is the default."""
+
 QUEUES: dict[str, str] = {
     "gold": "known answers that a worker missed",
     "disagreements": "labelled differently by two annotators, or twice by one",
+    "disputed": "labels that annotators changed back, or that two or more want each way",
     "duplicates": "near-duplicates with different labels",
     "errors": "likely label errors: a model fitted without this label contradicts it",
     "neighbours": "labels that contradict their nearest labelled neighbours",
+    "outliers": "items that are far from everything",
+    "overlooked": "objects that a detector sees, and that have no box",
+    "misplaced": "boxes in the wrong place, by a detector",
+    "swapped": "boxes of the wrong class, by a detector",
     "flagged": "flagged while labelling",
     "skipped": "skipped while labelling",
 }
@@ -42,6 +53,8 @@ class ReviewCase:
     """The reason in one line."""
     score: float = 0.0
     """The doubt; cases with a higher score come first."""
+    ambiguity: float | None = None
+    """The doubt in the order `ambiguous`; None in a queue with one order."""
     suggestion: str | None = None
     """The class that is likelier than the label."""
     proba: Mapping[str, float] | None = None

@@ -22,7 +22,8 @@ from annotator.learn.label_conflicts import (
     find_nearest_labelled,
 )
 from annotator.learn.model import out_of_sample_proba
-from annotator.learn.rows import normalize_rows
+from annotator.learn.outliers import REFERENCE_ROWS, Outliers, find_outliers
+from annotator.learn.rows import UnitRows, normalize_rows
 from annotator.learn.tag_conflicts import OpposedTags, count_opposing_tags
 from annotator.log.entries import LogState
 from annotator.project.label_sets import name_decisions, set_probability
@@ -63,6 +64,18 @@ class Evidence:
         if self._nearest is None:
             self._nearest = find_nearest_labelled(self.unit, np.arange(len(self.y)))
         return self._nearest
+
+    def outliers(self) -> Outliers:
+        """Find the items that are far from everything, labelled or not."""
+        if self.fitted is None:
+            return find_outliers(self.unit, self.unit)
+        known, store = self.fitted.snapshot.rows, self.fitted.features.store
+        rows = np.arange(len(store.matrix))
+        others = np.setdiff1d(rows[self.fitted.features.usable(rows)], known)
+        if len(others) > REFERENCE_ROWS:
+            others = np.random.default_rng(0).choice(others, REFERENCE_ROWS, replace=False)
+        pool = UnitRows(store.matrix).take(np.sort(others))
+        return find_outliers(self.unit, np.concatenate([self.unit, pool]))
 
     def contradictions(self) -> Rows:
         """Count for each item (n,) how many of its K nearest confidently have another class."""
@@ -134,7 +147,7 @@ class Evidence:
     def with_evidence(self, case: ReviewCase) -> ReviewCase:
         """Return the case with its probabilities and neighbours."""
         proba = self.probabilities(case.ref)
-        return replace(case, proba=proba, neighbours=self.neighbours(case.ref))
+        return replace(case, proba=proba, neighbours=case.neighbours or self.neighbours(case.ref))
 
     def _named(self, proba: NDArray[Any]) -> dict[str, float]:
         return {name: round(float(p), 4) for name, p in zip(self.classes, proba, strict=True)}

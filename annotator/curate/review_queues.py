@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from annotator.curate.review_case import QUEUES, ReviewCase
+from annotator.curate.review_boxes import (
+    BOX_QUEUES,
+    BoxComparison,
+    compare_boxes,
+    find_box_cases,
+    why_no_boxes,
+)
+from annotator.curate.review_case import ORDERS, QUEUES, ReviewCase
 from annotator.curate.review_evidence import Evidence
 from annotator.hits.scores import GoldAnswer, gold_answers
 from annotator.images.near_duplicates import Fingerprints, connected_components, feature_duplicates
 from annotator.learn.label_conflicts import MIN_VOTES, find_likely_errors
+from annotator.learn.outliers import NEAREST
 from annotator.learn.tag_conflicts import find_tag_errors
-from annotator.log.agreement import independent_labels, is_repeat
+from annotator.log.agreement import find_dispute, independent_labels, is_repeat
 from annotator.log.entries import Action, Entry, LogState, is_settled, review_queue_of
 from annotator.log.store import SqliteStore
 from annotator.project.class_tree import ClassTree
@@ -30,11 +38,20 @@ class ReviewQueues:
     """Queue to its cases, the most doubtful first; a queue that cannot be made is missing."""
     why_not: Mapping[str, str] = field(default_factory=dict)
     """Queue to the reason why it cannot be made."""
+    order: str = next(iter(ORDERS))
+    """One of `ORDERS`, in which the cases are."""
 
     @property
     def counts(self) -> dict[str, int]:
         """Queue to its number of cases."""
         return {queue: len(cases) for queue, cases in self.cases.items()}
+
+
+def sort_cases(cases: Iterable[ReviewCase], order: str = "likely") -> list[ReviewCase]:
+    """Return the cases of a queue in one of `ORDERS`, the most doubtful first."""
+    if order == "ambiguous":
+        return sorted(cases, key=lambda c: -(c.score if c.ambiguity is None else c.ambiguity))
+    return sorted(cases, key=lambda case: -case.score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +63,8 @@ class QueueInputs:
     prints: Fingerprints
     gold: Sequence[GoldAnswer] = ()
     tree: ClassTree = field(default_factory=lambda: ClassTree({}))
+    boxes: Sequence[BoxComparison] = ()
+    """The labelled boxes beside the proposals, image by image."""
 
 
 def _make_case(queue: str, entry: Entry, reason: str, score: float = 0.0) -> ReviewCase:
@@ -59,19 +78,25 @@ def find_cases(
     evidence: Evidence,
     prints: Fingerprints,
     queues: Sequence[str] = tuple(QUEUES),
+    order: str = "likely",
 ) -> ReviewQueues:
-    """Find the cases of `queues` that no review has settled."""
+    """Find the cases of `queues` that no review has settled, in one of `ORDERS`."""
     gold = tuple(gold_answers(project, store)) if "gold" in queues else ()
-    material = QueueInputs(state, evidence, prints, gold, project.settings.tree)
+    wants_boxes = any(queue in BOX_QUEUES for queue in queues)
+    boxes = list(compare_boxes(project, state)) if wants_boxes else []
+    material = QueueInputs(state, evidence, prints, gold, project.settings.tree, boxes)
     cases, why_not = {}, {}
     for queue in queues:
-        if queue in ("errors", "neighbours") and evidence.why_not:
+        if queue in ("errors", "neighbours", "outliers") and evidence.why_not:
             why_not[queue] = evidence.why_not
+            continue
+        if queue in BOX_QUEUES and (reason := why_no_boxes(project, state)):
+            why_not[queue] = reason
             continue
         found = _FINDERS[queue](material)
         open_ = [c for c in found if not is_settled(state, c.ref, queue, c.since)]
-        cases[queue] = sorted(open_, key=lambda case: -case.score)
-    return ReviewQueues(cases, why_not)
+        cases[queue] = sort_cases(open_, order)
+    return ReviewQueues(cases, why_not, order)
 
 
 def _flagged(material: QueueInputs) -> Iterator[ReviewCase]:
@@ -110,6 +135,34 @@ def _disagreements(material: QueueInputs) -> Iterator[ReviewCase]:
         yield replace(case, suggestion=max(others, key=lambda name: others[name]))
 
 
+def _disputed(material: QueueInputs) -> Iterator[ReviewCase]:
+    """Yield items that annotators dispute, those with most of them against the label first."""
+    for ref in material.state.standing:
+        decision, votes = material.state.decision(ref), find_dispute(material.state, ref)
+        if decision is None or not votes or material.tree.all_agree(Counter([*votes])):
+            continue
+        others = {name: who for name, who in votes.items() if name != decision.label}
+        against = sum(map(len, others.values()))
+        words = " · ".join(f"{name}: {', '.join(who)}" for name, who in votes.items())
+        doubt = against + 1 - material.evidence.label_probability(ref, str(decision.label))
+        case = _make_case("disputed", decision, words, float(doubt))
+        yield replace(case, suggestion=max(others, key=lambda name: len(others[name])))
+
+
+def _outliers(material: QueueInputs) -> Iterator[ReviewCase]:
+    """Yield labelled items that are far from everything, the farthest first."""
+    found = material.evidence.outliers()
+    for row, distance in zip(found.rows.tolist(), found.distances.tolist(), strict=True):
+        decision = material.state.decision(material.evidence.refs[row])
+        assert decision is not None
+        reason = f"{NEAREST} nearest items up to {distance:.2f} away, usual is {found.usual:.2f}"
+        yield _make_case("outliers", decision, reason, distance)
+
+
+def _box_finder(queue: str) -> Callable[[QueueInputs], Iterator[ReviewCase]]:
+    return lambda material: find_box_cases(queue, material.boxes, material.evidence.classes)
+
+
 def _describe_answer(entry: Entry) -> str:
     return " again" if is_repeat(entry) else ""
 
@@ -119,8 +172,8 @@ def _errors(material: QueueInputs) -> Iterator[ReviewCase]:
     if evidence.has_sets:
         yield from _set_errors(material)
         return
-    rows, suspects, margins = find_likely_errors(evidence.y, evidence.proba, evidence.under)
-    for row, suspect, margin in zip(rows.tolist(), suspects.tolist(), margins, strict=True):
+    found = find_likely_errors(evidence.y, evidence.proba, evidence.under, evidence.nearest.rows)
+    for row, suspect, *doubts in zip(*(column.tolist() for column in found), strict=True):
         decision = material.state.decision(evidence.refs[row])
         assert decision is not None
         name, own = evidence.classes[suspect], evidence.own_probability(row)
@@ -129,23 +182,24 @@ def _errors(material: QueueInputs) -> Iterator[ReviewCase]:
             f"{_format_chance(evidence.proba[row, suspect])}, "
             f"{decision.label} {_format_chance(own)}"
         )
-        case = _make_case("errors", decision, reason, float(margin))
-        yield replace(case, suggestion=name)
+        case = _make_case("errors", decision, reason, doubts[0])
+        yield replace(case, suggestion=name, ambiguity=doubts[1])
 
 
 def _set_errors(material: QueueInputs) -> Iterator[ReviewCase]:
     """Yield items with one class too many or too few, by the model without their labels."""
     evidence = material.evidence
-    rows, tags, margins = find_tag_errors(evidence.y, evidence.proba)
-    for row, tag, margin in zip(rows.tolist(), tags.tolist(), margins, strict=True):
+    found = find_tag_errors(evidence.y, evidence.proba)
+    for row, tag, *doubts in zip(*(column.tolist() for column in found), strict=True):
         decision = material.state.decision(evidence.refs[row])
         assert decision is not None
         name, p = evidence.classes[tag], _format_chance(evidence.proba[row, tag])
         reason = f"without this label the model gives {name} {p}, and the label " + (
             "has it" if evidence.y[row, tag] else "lacks it"
         )
-        case = _make_case("errors", decision, reason, float(margin))
-        yield replace(case, suggestion=toggle_class(evidence.label(row), name, evidence.classes))
+        suggestion = toggle_class(evidence.label(row), name, evidence.classes)
+        case = _make_case("errors", decision, reason, doubts[0])
+        yield replace(case, suggestion=suggestion, ambiguity=doubts[1])
 
 
 def _set_neighbours(material: QueueInputs) -> Iterator[ReviewCase]:
@@ -255,6 +309,9 @@ _FINDERS: Mapping[str, Callable[[QueueInputs], Iterator[ReviewCase]]] = {
     "duplicates": _duplicates,
     "errors": _errors,
     "neighbours": _neighbours,
+    "disputed": _disputed,
+    "outliers": _outliers,
+    **{queue: _box_finder(queue) for queue in BOX_QUEUES},
     "flagged": _flagged,
     "skipped": _skipped,
 }

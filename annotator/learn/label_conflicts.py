@@ -11,12 +11,22 @@ from annotator.learn.class_levels import TreeClasses
 from annotator.learn.model import FittedModel, Model, out_of_sample_proba
 from annotator.learn.ranking import Ranking, Snapshot
 from annotator.learn.rows import Rows, one_thread
-from annotator.learn.tag_conflicts import CONFIDENT_PROBABILITY, MARGIN, count_opposing_tags
+from annotator.learn.tag_conflicts import (
+    CONFIDENT_PROBABILITY,
+    MARGIN,
+    LikelyErrors,
+    count_opposing_tags,
+    measure_ambiguity,
+)
 
 NEAREST_LABELLED = 5
 MIN_VOTES = 4
 """The number of the K nearest that must contradict a label."""
 _AT_ONCE = 512
+_NEIGHBOURS_COUNT = 0.3
+"""The weight of the neighbours beside the model: the power of their shares."""
+_STRANGERS = 0.05
+"""The share of votes that is not the neighbours': a class that none of them has stays possible."""
 
 
 class NearestLabelled(NamedTuple):
@@ -130,21 +140,65 @@ def _contradicted_tags(
     ]  # fmt: skip
 
 
+class LabelDoubts(NamedTuple):
+    """The doubts about all of n labels."""
+
+    own: NDArray[np.float64]
+    """(n,) the probability of the label by all but the label itself: the first order, the least
+    probable first."""
+    ambiguities: NDArray[np.float64]
+    """(n,) the second order, the largest first."""
+
+
+def measure_doubts(
+    y: Rows,
+    proba: NDArray[np.float64],
+    under: NDArray[np.bool_] | None = None,
+    near: Rows | None = None,
+) -> LabelDoubts:
+    """Return the doubts about labels y (n,) by proba (n, C); `under` as of `count_opposing`.
+
+    Of errors at random, the label's own probability is the best order: up to a constant, it is the
+    odds against an error. With the nearest labelled rows `near` (n, K) their labels count, too.
+    """
+    under = np.eye(proba.shape[1], dtype=bool) if under is None else under
+    if near is not None and near.size:
+        proba = _weigh_neighbours(y, proba, under, near)
+    inside = under[y]
+    own = np.where(inside, proba, 0).sum(axis=1)
+    other = np.where(inside, 0, proba).max(axis=1, initial=0)
+    return LabelDoubts(own, measure_ambiguity(own, other))
+
+
+def _weigh_neighbours(
+    y: Rows, proba: NDArray[np.float64], under: NDArray[np.bool_], near: Rows
+) -> NDArray[np.float64]:
+    """Return proba (n, C) times a power of each class's share among the neighbours, normalised."""
+    C = proba.shape[1]
+    votes = under / under.sum(axis=1, keepdims=True)
+    share = sum(votes[y[column]] for column in near.T) / near.shape[1]
+    weighed = proba * ((1 - _STRANGERS) * share + _STRANGERS / C) ** _NEIGHBOURS_COUNT
+    return np.asarray(weighed / weighed.sum(axis=1, keepdims=True))
+
+
 def find_likely_errors(
-    y: Rows, proba: NDArray[np.float64], under: NDArray[np.bool_] | None = None
-) -> tuple[Rows, Rows, NDArray[np.float64]]:
-    """Find likely label errors; return their rows, the likelier classes and the margins.
+    y: Rows,
+    proba: NDArray[np.float64],
+    under: NDArray[np.bool_] | None = None,
+    near: Rows | None = None,
+) -> LikelyErrors:
+    """Find likely label errors.
 
     A label is suspected if another class is likelier by `MARGIN`, or by the rule of confident
     learning (Northcutt, Jiang & Chuang 2021, arXiv:1911.00068): another class reaches the mean
     probability of the items labelled with it, and is the likeliest class that does. The rule
     alone misses half of the errors near the mean; the margin alone is never reached with many
-    classes. The largest margin comes first. A class with a single label is left out: without
-    that label the model does not know the class. `under` is that of `count_opposing`.
+    classes. The least probable label comes first. A class with a single label is left out: without
+    that label the model does not know the class. `under` and `near` as of `measure_doubts`.
     """
     n, C = proba.shape
     if not n:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+        return LikelyErrors(*np.zeros((2, 0), np.int64), *np.zeros((2, 0)))
     each, counts = np.arange(n), np.bincount(y, minlength=C)
     inside = (np.eye(C, dtype=bool) if under is None else under)[y]
     own = np.where(inside, proba, 0).sum(axis=1)
@@ -156,5 +210,6 @@ def find_likely_errors(
     suspect = np.where(by_rule, counting.argmax(axis=1), others.argmax(axis=1))
     margin = proba[each, suspect] - own
     rows = np.flatnonzero((by_rule | (margin > MARGIN)) & (counts[y] > 1))
-    rows = rows[np.argsort(-margin[rows], kind="stable")]
-    return rows, suspect[rows], margin[rows]
+    doubts = measure_doubts(y, proba, under, near)
+    rows = rows[np.argsort(doubts.own[rows], kind="stable")]
+    return LikelyErrors(rows, suspect[rows], 1 - doubts.own[rows], doubts.ambiguities[rows])

@@ -104,6 +104,27 @@ def independent_labels(state: LogState, ref: str) -> list[Entry]:
     return [e for e in found if e.action is Action.LABEL and e.label and not e.by_machine]
 
 
+def find_dispute(state: LogState, ref: str) -> dict[str, list[str]]:
+    """Return each label of a disputed item, and who wants it by now; empty for any other item.
+
+    A label is disputed if one annotator replaced it and it was given again, or if two or more
+    annotators want it and two or more want another one. A mere correction is not a dispute.
+    """
+    decided = [e for e in state.standing.get(ref, ()) if not e.by_machine]
+    if not decided or decided[-1].label is None:
+        return {}
+    given = sorted([*decided, *state.opinions.get(ref, ())], key=lambda entry: entry.seq)
+    votes = defaultdict[str, list[str]](list)
+    for name, label in {e.annotator: e.label for e in given}.items():
+        if label is not None:
+            votes[label].append(name)
+    label = decided[-1].label
+    before = [e.label for e in decided].index(label)
+    came_back = any(e.label != label for e in decided[before:])
+    sides = sum(len(who) >= 2 for who in votes.values()) >= 2 and len(votes.get(label, ())) >= 2
+    return dict(votes) if len(votes) >= 2 and (came_back or sides) else {}
+
+
 def is_repeat(entry: Entry) -> bool:
     """Return whether an entry answers an item that its annotator was asked again unannounced."""
     return bool((entry.extra or {}).get(REPEAT))

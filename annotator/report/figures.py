@@ -229,12 +229,12 @@ def _out_of_sample_labels(
     refs = [fitted.features.store.refs[int(row)] for row in fitted.snapshot.rows]
     inside = np.array([only is None or ref in only for ref in refs], bool)
     np.add.at(counts, (y[inside], proba.argmax(axis=1)[inside]), 1)
-    rows, suspects, _ = find_likely_errors(y, proba, class_tree(fitted.model))
+    found = find_likely_errors(y, proba, class_tree(fitted.model))
     suspicious = [
         Example(refs[i], names[y[i]], names[c], float(proba[i, c]),
                 f"labelled {names[y[i]]}; without this label the model predicts "
                 f"{names[c]} at {proba[i, c]:.2f}")
-        for i, c in zip(rows.tolist(), suspects.tolist(), strict=True)
+        for i, c in zip(found.rows.tolist(), found.suspects.tolist(), strict=True)
         if inside[i] and not is_settled(state, refs[i], "errors")
     ]  # fmt: skip
     return {
@@ -251,14 +251,14 @@ def _out_of_sample_sets(
     proba: NDArray[np.floating],
 ) -> dict[str, Any]:
     """Return the labels with one class too many or too few; sets have no confusion table."""
-    rows, tags, _ = find_tag_errors(fitted.snapshot.y, proba)
+    found = find_tag_errors(fitted.snapshot.y, proba)
     names = name_decisions(fitted.snapshot.y, fitted.classes)
     refs = [fitted.features.store.refs[int(row)] for row in fitted.snapshot.rows]
     suspicious = [
         Example(refs[i], names[i], fitted.classes[c], float(proba[i, c]),
                 f"labelled {names[i]}; without this label the model gives "
                 f"{fitted.classes[c]} {proba[i, c]:.2f}")
-        for i, c in zip(rows.tolist(), tags.tolist(), strict=True)
+        for i, c in zip(found.rows.tolist(), found.suspects.tolist(), strict=True)
         if (only is None or refs[i] in only) and not is_settled(state, refs[i], "errors")
     ]  # fmt: skip
     return {

@@ -16,8 +16,10 @@ from PIL import Image
 from annotator.curate.review_case import QUEUES
 from annotator.curate.review_evidence import gather_evidence
 from annotator.curate.review_queues import describe_opposing
+from annotator.features.store import FeatureStore
 from annotator.images import ImageFolder, near_duplicates
-from annotator.learn.label_conflicts import find_likely_errors
+from annotator.items.ref_table import RefTable
+from annotator.learn.label_conflicts import find_likely_errors, measure_doubts
 from annotator.log.entries import Action, Entry
 from annotator.project.item_pool import load_refs
 from annotator.session.session import LabelSession
@@ -91,6 +93,59 @@ def test_disagreements_say_who_said_what(bench: Bench) -> None:
     assert cases["00.png"].reason == "ana: ok · bo: crack"
     assert cases["06.png"].reason == "ana: ok · ana again: rust"
     assert cases["06.png"].suggestion == "rust"
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_disputed"),
+    [
+        ([("ana", "ok", {}), ("bo", "crack", {"review": "errors"})], False),  # a correction
+        ([("ana", "ok", {}), ("bo", "crack", {}), ("ana", "ok", {})], True),
+        ([("ana", "ok", {}), ("ana", "crack", {}), ("ana", "ok", {})], False),
+        ([("ana", "ok", {}), ("bo", "crack", {"second": True}), ("cy", "crack", {"second": True})],
+         False),
+        ([("ana", "ok", {}), ("bo", "crack", {"second": True}), ("cy", "crack", {"second": True}),
+          ("dan", "ok", {"second": True})], True),
+        ([("ana", "ok", {"machine": True}), ("bo", "crack", {}), ("cy", "ok", {})], False),
+    ],
+)  # fmt: skip
+def test_a_dispute_is_more_than_a_correction(
+    bench: Bench, rows: list[tuple[str, str, dict[str, object]]], is_disputed: bool
+) -> None:
+    for who, label, extra in rows:
+        bench.label("00.png", label, who=who, extra=extra or None)
+    assert bench.refs_in("disputed") == (["00.png"] if is_disputed else [])
+    if is_disputed:
+        (case,) = bench.found().cases["disputed"]
+        assert case.suggestion == "crack"
+        assert "crack: bo" in case.reason
+        bench.review("disputed", who="eve").confirm()
+        assert bench.refs_in("disputed") == []
+
+
+def test_the_second_order_is_chosen_and_turned(bench: Bench) -> None:
+    bench.label_all(["07.png", "22.png", "45.png"])
+    review = bench.review("errors")
+    assert review.has_orders
+    first = review.current
+    review.turn_order()
+    assert review.order == "ambiguous"
+    cases = [case for case in (review.current, *review.upcoming(9)) if case]
+    doubts = [case.ambiguity for case in cases]
+    assert doubts == sorted(doubts, key=lambda doubt: -(doubt or 0))
+    review.turn_order()
+    assert review.current == first
+    assert not bench.review("neighbours").has_orders
+
+
+def test_a_strange_item_is_an_outlier(bench: Bench, tmp_path: Path) -> None:
+    matrix = np.load(tmp_path / "x.npy")
+    matrix[10] = np.eye(12)[11]
+    np.save(tmp_path / "x.npy", matrix)
+    FeatureStore.adopt(bench.project.features_folder, tmp_path / "x.npy", RefTable(bench.refs))
+    bench.label_all()
+    (case,) = bench.found().cases["outliers"]
+    assert case.ref == "10.png"
+    assert "away, usual is" in case.reason
 
 
 def test_flagged_and_skipped_items_are_offered_once(bench: Bench) -> None:
@@ -179,10 +234,22 @@ def test_the_rule_of_confident_learning_by_hand() -> None:
     Row 2, labelled 0, reaches class 1's 0.8; row 5, labelled 1, has 0.55 for class 0: not 0.6."""
     y = np.array([0, 0, 0, 1, 1, 1])
     ones = np.array([0.1, 0.3, 0.8, 0.95, 1.0, 0.45])
-    rows, suspects, margins = find_likely_errors(y, np.stack([1 - ones, ones], axis=1))
-    assert rows.tolist() == [2]
-    assert suspects.tolist() == [1]
-    assert margins[0] == pytest.approx(0.6)
+    found = find_likely_errors(y, np.stack([1 - ones, ones], axis=1))
+    assert found.rows.tolist() == [2]
+    assert found.suspects.tolist() == [1]
+    assert found.doubts[0] == pytest.approx(0.8)  # the label has 0.2
+
+
+def test_a_slip_comes_first_and_between_alike_classes_it_comes_last() -> None:
+    """Row 0 is a slip of the hand; row 1 may well be either of two classes."""
+    y = np.array([0, 0, 0, 1, 1, 2, 2])
+    proba = np.full((7, 3), 0.05)
+    proba[np.arange(7), y] = 0.9
+    proba[0] = 0.0001, 0.5, 0.4999
+    proba[1] = 0.2, 0.75, 0.05
+    own, ambiguities = measure_doubts(y, proba)
+    assert np.argsort(own)[:2].tolist() == [0, 1]
+    assert np.argsort(-ambiguities)[:2].tolist() == [1, 0]
 
 
 def test_missed_gold_is_offered_until_it_is_decided(bench: Bench) -> None:

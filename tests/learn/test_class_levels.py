@@ -146,9 +146,9 @@ def test_a_label_above_the_prediction_is_not_a_likely_error() -> None:
     proba = np.zeros((6, 9))
     proba[[0, 2, 3, 4, 5], [PUG, CAR, CAR, PUG, PUG]] = 1
     proba[1, BUS] = 1
-    rows, suspects, _ = find_likely_errors(y, proba, TreeClasses(PARENTS).under)
-    assert rows.tolist() == [1]
-    assert suspects.tolist() == [BUS]
+    found = find_likely_errors(y, proba, TreeClasses(PARENTS).under)
+    assert found.rows.tolist() == [1]
+    assert found.suspects.tolist() == [BUS]
 
 
 def test_the_same_labels_give_the_same_ranking_from_an_earlier_fit() -> None:

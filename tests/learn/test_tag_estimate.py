@@ -120,11 +120,11 @@ def test_a_class_added_by_mistake_and_one_forgotten_are_the_likely_errors() -> N
     ranking = learn(snapshot, 0)
     assert isinstance(ranking.model, FittedModel)
     proba = out_of_sample_proba(ranking.model, X[snapshot.rows].astype(np.float32), snapshot.y)
-    rows, tags, margins = find_tag_errors(snapshot.y, proba)
+    rows, tags, doubts, _ = find_tag_errors(snapshot.y, proba)
     named = [(int(snapshot.rows[row]), int(tag)) for row, tag in zip(rows, tags, strict=True)]
     known = {row for row in (first, second) if row in snapshot.rows}
     assert {row for row, tag in named[:4] if tag == 0} >= known
-    assert (np.diff(margins) <= 0).all()
+    assert (np.diff(doubts) <= 0).all()
     found = find_contradictions(snapshot, ranking, np.arange(len(snapshot.y)))
     assert all(one.label == -1 and one.has is not None for one in found)
 

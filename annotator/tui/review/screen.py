@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
 from annotator.curate.review import Review
-from annotator.curate.review_case import QUEUES, ReviewCase
+from annotator.curate.review_case import ORDERS, QUEUES, ReviewCase
 from annotator.items.refs import Item, make_printable
 from annotator.project.label_sets import join_label, split_label
 from annotator.project.project import ProjectFolder
@@ -264,6 +264,12 @@ class ReviewScreen(QuestionScreen):
         self.review.choose(open_queue)
         self._next_case()
 
+    def turn_order(self) -> None:
+        """Put the queue into its other order."""
+        self.review.turn_order()
+        self.say(ORDERS[self.review.order])
+        self._next_case()
+
     def toggle_prediction(self) -> None:
         """Hide the model's prediction, or show it again."""
         self._hides_prediction = not self._hides_prediction
@@ -341,6 +347,10 @@ COMMANDS: dict[str, Command[ReviewScreen]] = command_table(
     Command(
         "queue before", "queue before", "Go to the previous queue that has cases.",
         lambda screen: screen.turn_queue(-1), is_offered=_never, keys=("shift+tab",),
+    ),
+    Command(
+        "strategy", "order", "Order likely errors by probability, or those of alike classes first.",
+        ReviewScreen.turn_order, lambda screen: screen.review.has_orders,
     ),
     Command("help", "help", "Show all keys, and explain the terms here.", ReviewScreen.show_help),
     Command(

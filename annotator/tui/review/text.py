@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from annotator.curate.review import Review
-from annotator.curate.review_case import QUEUES, ReviewCase
+from annotator.curate.review_case import ORDERS, QUEUES, ReviewCase
 from annotator.items.refs import Item, make_printable, plural
 from annotator.log.entries import Action, confirmations
 from annotator.project.label_sets import class_probabilities
@@ -118,6 +118,8 @@ def _queues(review: Review, cells: int) -> list[Line]:
     lines: list[Line] = [justify_line([(" queues", "title")], [("tab next ", "dim")], cells)]
     for name, count in review.queues.items():
         mark, role = ("▸", "strong") if name == review.queue else (" ", "text" if count else "dim")
+        if name == review.queue and review.order != next(iter(ORDERS)) and review.has_orders:
+            name = f"{name}, {review.order} first"
         lines.append(justify_line([(f"{mark}{name}", role)], [(f"{count:,} ", role)], cells))
     return lines
 
