@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.learn.audit import expected_error
-from annotator.learn.confidence_sequence import KnownGuesses, bound_mean, log_stakes
+from annotator.learn.confidence_sequence import KnownGuesses, bound_mean, largest_stakes
 from annotator.learn.error_estimate import DrawnLabels
 from annotator.learn.model import fit_model
 from annotator.learn.rows import normalize_rows
@@ -67,7 +67,7 @@ def check(values: Array, guesses: Array, expected: float | None = None) -> Outco
     """Our interval for the mean of all values, of which the first 400 are seen."""
     known = KnownGuesses.summarize(guesses, expected)
     ends = [bound_mean(values[:t], guesses[:t], known, ALPHA) for t in LOOKS]
-    stake = log_stakes(np.array([values.mean()]), values[:MOST], guesses[:MOST], known)
+    stake = largest_stakes(np.array([values.mean()]), values[:MOST], guesses[:MOST], known)
     return Outcome([end.high - end.low for end in ends], bool(stake[0] >= np.log(1 / ALPHA)))
 
 

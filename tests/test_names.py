@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from benchmarks.structure import module_trees
 
 VERBS = frozenset((
-    "add", "answer", "assign", "browse", "cluster", "crop", "decode", "detect", "discover",
+    "add", "answer", "assign", "browse", "check", "cluster", "crop", "decode", "detect", "discover",
     "encode", "export", "finish", "fit", "fuse", "identify", "init", "label", "learn",
     "main", "make", "open", "parse", "predict", "probe", "read", "render", "replay",
     "report", "review", "run", "search", "simulate", "skip", "train", "undo", "write",

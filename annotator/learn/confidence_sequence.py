@@ -35,7 +35,7 @@ _LEAST_VARIANCE = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class KnownGuesses:
-    """What is known of N values before one of them is drawn."""
+    """The facts about N guesses, known before one of their values is drawn."""
 
     size: int
     mean: float
@@ -92,7 +92,7 @@ def bound_mean(values: Array, guesses: Array, known: KnownGuesses, alpha: float)
     for count in _CANDIDATES:
         grids = [np.linspace(low, high, count) for low, high in edges]
         means = np.unique(np.concatenate([*grids, [value]]))
-        stakes = log_stakes(means, values, guesses, known)
+        stakes = largest_stakes(means, values, guesses, known)
         kept = np.flatnonzero(stakes < np.log(1 / alpha))
         if not len(kept):  # all are refuted, with probability α at most
             kept = np.array([int(stakes.argmin())])
@@ -102,7 +102,7 @@ def bound_mean(values: Array, guesses: Array, known: KnownGuesses, alpha: float)
     return Interval(value, max(lowest, float(edges[0][0])), min(highest, float(edges[1][1])))
 
 
-def log_stakes(means: Array, values: Array, guesses: Array, known: KnownGuesses) -> Array:
+def largest_stakes(means: Array, values: Array, guesses: Array, known: KnownGuesses) -> Array:
     """Return the logarithm of the largest stake so far against each candidate mean (k,).
 
     Before each draw the rest of the values has the mean that a candidate leaves them, and the rest

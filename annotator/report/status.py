@@ -42,10 +42,7 @@ def project_status(
     state = load_log_state(project.labels_file, only)
     standing = [stack[-1] for stack in state.standing.values()]
     labels = [entry for entry in standing if entry.action is Action.LABEL]
-    counts: Counter[str | None] = Counter(entry.label for entry in labels)
-    if project.settings.multi_label:
-        none = counts[NO_CLASS]
-        counts = count_classes(counts) + Counter({NO_CLASS: none} if none else {})
+    counts = _count_labels(labels, project.settings.multi_label)
     names = [*project.settings.names, *sorted(set(counts) - set(project.settings.names), key=str)]
     models = [entry for entry in labels if entry.model]
     alone = {str(name): counts[name] for name in names}
@@ -84,6 +81,15 @@ def _count_reviewed(state: LogState) -> dict[str, Any]:
     names = [who for _, who in reviewed_labels(state)]
     counts = Counter(name for who in names for name in who)
     return {"labels": len(names), "annotators": dict(counts.most_common())}
+
+
+def _count_labels(labels: Collection[Entry], multi: bool) -> Counter[str | None]:
+    """Return the labels of each class; with `multi`, an item counts for each of its classes."""
+    counts: Counter[str | None] = Counter(entry.label for entry in labels)
+    if not multi:
+        return counts
+    none = counts[NO_CLASS]
+    return count_classes(counts) + Counter({NO_CLASS: none} if none else {})
 
 
 def _features(project: ProjectFolder) -> dict[str, Any] | None:

@@ -29,7 +29,7 @@ from annotator.session.check_result import (
     ClassShare,
     RuleResult,
     StopRules,
-    panel_lines,
+    check_panel_lines,
 )
 from annotator.session.frozen_model import (
     FrozenModel,
@@ -160,7 +160,7 @@ class Check:
         """Return the result so far, for the panel."""
         result = self.result(state)
         shares = self.class_shares(state, _PANEL_CLASSES) if result.checked else []
-        return panel_lines(result, shares)
+        return check_panel_lines(result, shares)
 
     def _read(self, state: LogState) -> tuple[list[str | None], list[str]]:
         """Return the labels of the drawn items up to the first one without an answer (None for a

@@ -14,7 +14,7 @@ BLIND_RULE = "Check: random items, labelled without the prediction. A skip count
 
 @dataclass(frozen=True, slots=True)
 class StopRules:
-    """What a check is to show; without a rule it never ends by itself."""
+    """The rules that end a check once all are met; without a rule it never ends by itself."""
 
     max_error: float | None = None
     """The largest error of the frozen model."""
@@ -68,7 +68,7 @@ class CheckResult:
     error: Interval
     rules: tuple[RuleResult, ...]
     caveats: tuple[str, ...] = ()
-    """What has changed since the model was frozen, and what then holds."""
+    """The changes since the model was frozen, and what then holds."""
 
     @property
     def done(self) -> bool:
@@ -93,7 +93,7 @@ class CheckResult:
         return f"{words}: error {format_percent(error.value)} ({span})"
 
 
-def panel_lines(result: CheckResult, classes: Sequence[ClassShare]) -> tuple[str, ...]:
+def check_panel_lines(result: CheckResult, classes: Sequence[ClassShare]) -> tuple[str, ...]:
     """Return the result so far in short lines, beside the picture."""
     shares = [
         f"{make_printable(c.name)} {format_percent(c.share.value)} "
