@@ -81,7 +81,7 @@ def check(
             folder = shell_quoted(opened.folder)
             raise ProjectError(f"No check has begun. Begin one: annotator check {folder}")
     else:
-        require_terminal("A check")
+        require_terminal("A check", stdout=not as_json)
         found = checking.open_check(
             opened, replay(store.entries()), level=confidence, rules=rules, new=new
         )

@@ -84,7 +84,8 @@ class Check:
 
     def is_over(self, state: LogState, ref: str = "") -> bool:
         """Return whether all stop rules are met."""
-        return self.result(state).done
+        has_rules = self.rules.max_error is not None or bool(self.rules.min_found)
+        return has_rules and self.result(state).done
 
     def result(self, state: LogState) -> CheckResult:
         """Return the error of the frozen model on all items that the sample is drawn from."""
