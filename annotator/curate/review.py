@@ -10,6 +10,7 @@ from annotator.curate.review_evidence import Evidence
 from annotator.curate.review_queues import ReviewQueues, sort_cases
 from annotator.log.entries import REVIEW, Entry
 from annotator.project.label_sets import is_known_label, set_probability
+from annotator.proposals.verdicts import REJECT_LABELS
 from annotator.session.session import LabelSession
 
 
@@ -98,6 +99,27 @@ class Review:
             return []
         label = self.session.state.label
         return self._decide(case, {ref: label(ref) for ref in case.group or (case.ref,)}, shown_ms)
+
+    def take_other_box(self, shown_ms: int | None = None) -> list[Entry]:
+        """Give the label to the detector's box, and reject the box of the case; one undo undoes it.
+
+        Nothing is written unless `can_take_other_box`.
+        """
+        case = self.current
+        if case is None or not self.can_take_other_box(case):
+            return []
+        label, rejection = self.session.state.label(case.ref), self._rejection
+        return self._decide(case, {case.ref: rejection, case.neighbours[0].ref: label}, shown_ms)
+
+    def can_take_other_box(self, case: ReviewCase) -> bool:
+        """Return True if the detector's box is an open item, and a class rejects the other one."""
+        if case.queue != "misplaced" or not case.has_own_item or self._rejection is None:
+            return False
+        return self.session.state.decision(case.neighbours[0].ref) is None
+
+    @property
+    def _rejection(self) -> str | None:
+        return next((name for name in REJECT_LABELS if name in self.session.classes), None)
 
     def can_confirm(self, case: ReviewCase) -> bool:
         """Return True if the case has a decision to confirm."""

@@ -55,7 +55,7 @@ class BoxComparison(NamedTuple):
         entry = labelled.entry
         return ReviewCase(
             queue, entry.ref, entry.label, entry.annotator, reason, doubt,
-            suggestion=wanted, neighbours=(near,),
+            suggestion=wanted, neighbours=(near,), has_own_item=near.ref == found.ref,
         )  # fmt: skip
 
     def _overlooked(self, place: int, doubt: float, classes: Sequence[str]) -> ReviewCase:

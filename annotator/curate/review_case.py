@@ -63,6 +63,8 @@ class ReviewCase:
     """The nearest labelled items, nearest first."""
     group: tuple[str, ...] = ()
     """The labelled near-duplicates that get the same answer, this item included."""
+    has_own_item: bool = False
+    """True if the detector's box, in `neighbours`, is an item of its own."""
     since: float = 0.0
     """The time at which the item became doubtful, if the log does not hold it."""
 

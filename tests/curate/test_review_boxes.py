@@ -91,6 +91,22 @@ def test_an_answer_settles_a_case_and_what_was_looked_at_is_not_overlooked(
     assert [found[queue] for queue in BOX_QUEUES] == [[], [], []]
 
 
+def test_the_other_box_takes_the_label_and_one_undo_takes_it_back(project: ProjectFolder) -> None:
+    better = "a.png#xywh=70,10,30,40"
+    propose(project, (better, "cat", 0.9))
+    store = SqliteStore(project.labels_file)
+    session = LabelSession(store, project.settings.names, annotator="bo")
+    evidence = gather_evidence(project, replay(store.entries()))
+    review = Review(session, cases(project), evidence, "misplaced")
+    assert len(review.take_other_box()) == 2
+    label = session.state.label
+    assert (label(MOVED), label(better)) == ("none", "cat")
+    assert cases(project).cases["misplaced"] == []
+    review.undo()
+    assert (label(MOVED), label(better)) == ("cat", None)
+    store.close()
+
+
 def test_without_proposals_the_queues_say_what_they_need(project: ProjectFolder) -> None:
     reasons = cases(project).why_not
     assert all("annotator detect" in reasons[queue] for queue in BOX_QUEUES)

@@ -181,7 +181,13 @@ class ReviewScreen(QuestionScreen):
             self._answer(case, name)
 
     def confirm(self) -> None:
-        """Confirm the label of the case, or give it the classes that are chosen."""
+        """Confirm the label of the case, or give it the classes that are chosen.
+
+        While a detector's box is in view in the queue `misplaced`, it takes the place of the case.
+        """
+        if self._compared >= 0 and self.review.queue == "misplaced":
+            self._take_other_box()
+            return
         case = self._visible_case()
         if case is None:
             return
@@ -193,6 +199,16 @@ class ReviewScreen(QuestionScreen):
             self.say(f"The item {why}: give it a class.", "warn")
         elif self.banner.run_saving(lambda: self.review.confirm(self.shown_ms)) is not None:
             self.say(f"confirmed: {make_printable(case.label or 'skipped')}")
+            self._next_case()
+
+    def _take_other_box(self) -> None:
+        case = self.review.current
+        if case is None or not self.picture.accepts(self._item(case)):
+            self.say("not on screen yet: key ignored", "warn", 2)
+        elif not self.review.can_take_other_box(case):
+            self.say("This box cannot be taken: it needs to be open, and a class none.", "warn")
+        elif self.banner.run_saving(lambda: self.review.take_other_box(self.shown_ms)) is not None:
+            self.say(f"taken: {make_printable(case.label or '')}")
             self._next_case()
 
     def _answer(self, case: ReviewCase, label: str) -> None:
@@ -283,7 +299,8 @@ class ReviewScreen(QuestionScreen):
         self.app.push_screen(HelpScreen(self.keymap, commands, classes, terms))
 
 
-_MOST_NEEDED = ("confirm", "next queue", "compare", "undo", "help", "quit", "skip", "flag")
+_MOST_NEEDED = ("confirm", "next queue", "compare", "undo", "help", "quit", "skip", "strategy",
+                "flag")  # fmt: skip
 """The commands that stay in the footer of a narrow window, the most needed first."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from annotator.curate.review import Review
+from annotator.curate.review_boxes import BOX_QUEUES
 from annotator.curate.review_case import ORDERS, QUEUES, ReviewCase
 from annotator.items.refs import Item, make_printable, plural
 from annotator.log.entries import Action, confirmations
@@ -101,6 +102,7 @@ def _related(
     case: ReviewCase, related: Sequence[tuple[str, str, float | None]], cells: int, shown: int
 ) -> list[Line]:
     title = "near-duplicates" if case.group else "nearest labelled"
+    title = "the detector's box" if case.queue in BOX_QUEUES else title
     lines: list[Line] = [justify_line([(f" {title}", "title")], [("[ ] look ", "dim")], cells)]
     for place, (ref, label, cosine) in enumerate(related[:8]):
         right: Line = [(f"{cosine:.2f} ", "dim")] if cosine is not None else []
@@ -117,7 +119,9 @@ def _related(
 def _queues(review: Review, cells: int) -> list[Line]:
     lines: list[Line] = [justify_line([(" queues", "title")], [("tab next ", "dim")], cells)]
     for name, count in review.queues.items():
-        mark, role = ("▸", "strong") if name == review.queue else (" ", "text" if count else "dim")
+        if not count and name != review.queue:
+            continue
+        mark, role = ("▸", "strong") if name == review.queue else (" ", "text")
         if name == review.queue and review.order != next(iter(ORDERS)) and review.has_orders:
             name = f"{name}, {review.order} first"
         lines.append(justify_line([(f"{mark}{name}", role)], [(f"{count:,} ", role)], cells))
@@ -128,6 +132,10 @@ def review_caption(case: ReviewCase, review: Review, shown: int) -> tuple[str, s
     """Return the file, the box and the marks of the case, or of the item compared with it."""
     if shown >= 0:
         ref, label, _ = related_items(case, review)[shown]
+        if case.queue in BOX_QUEUES:
+            about = f"the detector's box: {make_printable(label)}"
+            takes = "enter takes it · " if review.can_take_other_box(case) else ""
+            return Item.parse(ref).path, about, f"{takes}[ back"
         return (
             Item.parse(ref).path,
             f"to compare: labelled {make_printable(label)}",

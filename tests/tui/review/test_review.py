@@ -10,15 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from textual.pilot import Pilot
 
 from annotator.curate.review_evidence import gather_evidence
 from annotator.curate.review_queues import find_cases
+from annotator.detection.proposal import Proposal
 from annotator.images import near_duplicates
+from annotator.items.refs import Item
 from annotator.log.entries import Action, Entry, replay
 from annotator.log.store import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
+from annotator.project.settings import ClassInfo, Settings
+from annotator.proposals.writing import ProposalWriter
 from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.tui.launch import prepare_review_app
 from annotator.tui.review.app import ReviewApp
@@ -231,3 +236,42 @@ async def test_it_fits_a_small_window(doubtful: ProjectFolder, tmp_path: Path) -
         await desk.sees("by ana")
         await desk.press("enter")
         await desk.until(lambda: desk.app.review.done == 1)
+
+
+async def test_a_key_turns_the_order_of_likely_errors(doubtful: ProjectFolder) -> None:
+    async with reviewing(doubtful, "errors") as desk:
+        assert "T order" in desk.app.screen.keys.text
+        await desk.press("t")
+        await desk.sees("errors, ambiguous first")
+        await desk.press("t")
+        await desk.until(lambda: "ambiguous first" not in desk.text)
+        await desk.press("tab")  # the next queue has one order
+        await desk.until(lambda: "T order" not in desk.app.screen.keys.text)
+
+
+async def test_a_case_says_who_confirmed_it_in_another_queue(doubtful: ProjectFolder) -> None:
+    async with reviewing(doubtful, "errors") as desk:
+        await desk.press("enter", "enter")
+        await desk.sees("Nothing is left in the queue errors")
+    async with reviewing(doubtful, "neighbours") as desk:
+        await desk.sees("confirmed by bo")
+
+
+async def test_enter_takes_the_box_of_the_detector_in_view(tmp_path: Path) -> None:
+    Image.effect_noise((200, 200), 40).convert("RGB").save(tmp_path / "a.png")
+    classes = (ClassInfo("cat"), ClassInfo("dog"), ClassInfo("none"))
+    project = ProjectFolder.create(tmp_path / "p", Settings(classes=classes, images=str(tmp_path)))
+    project.refs_file.write_text('filename,bbox\na.png,"60,10,60,80"\n')
+    store = SqliteStore(project.labels_file)
+    old, new = "a.png#xywh=60,10,60,80", "a.png#xywh=85,10,60,80"
+    store.append(Entry(0, 1.0, "ana", Action.LABEL, old, "cat"))
+    store.close()
+    with ProposalWriter(project) as writer:
+        writer.add([Proposal(Item.parse(new), 0.9, "cat", "m")])
+    async with reviewing(project, "misplaced") as desk:
+        await desk.sees("the detector's box")
+        await desk.press("]")
+        await desk.sees("enter takes it")
+        await desk.press("enter")
+        await desk.sees("Nothing is left")
+    assert {entry.ref: entry.label for entry in written(project)} == {old: "none", new: "cat"}
