@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from annotator.cli.option_types import parse_choice, parse_class_shares
 from annotator.cli.project_options import (
     AnnotatorOption,
     GraphicsOption,
@@ -19,11 +21,12 @@ from annotator.cli.project_options import (
 )
 from annotator.errors import ProjectError
 from annotator.items.json_text import to_json_text
-from annotator.items.refs import format_duration, plural, shell_quoted
+from annotator.items.refs import format_duration, plural
 
 if TYPE_CHECKING:
     from annotator.curate.finish import Audit
     from annotator.learn.audit import AuditVerdict
+    from annotator.log.entries import LogState
     from annotator.log.store import SqliteStore
     from annotator.project.project import ProjectFolder
 
@@ -37,6 +40,24 @@ def finish(
         float,
         typer.Option(min=0.5, max=0.9999, help="The confidence that the share is not exceeded."),
     ] = 0.95,
+    of: Annotated[
+        str,
+        typer.Option(
+            help="The labels that the share is of: accepted (those that the model gives), or set "
+            "(all of the finished set, if people label the rest).",
+            autocompletion=lambda: list(_PROMISES),
+        ),
+    ] = "accepted",
+    per_class: Annotated[
+        bool, typer.Option("--per-class", help="With --of set: hold the share in each class, too.")
+    ] = False,
+    max_missed: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CLASS=SHARE",
+            help="With --of set: the largest share of a class to lose [repeatable]: crack=0.05",
+        ),
+    ] = None,
     annotator: AnnotatorOption = None,
     graphics: GraphicsOption = None,
     plan: Annotated[
@@ -54,6 +75,7 @@ def finish(
 
     \b
     annotator finish p --max-error 0.01 --confidence 0.95
+    annotator finish p --of set --max-missed crack=0.05
     annotator finish p --plan
     annotator finish p --take-back
     """
@@ -64,6 +86,7 @@ def finish(
 
     opened = ProjectFolder.open(project)
     warn_of_other_model(opened)
+    begin = _beginner(of, per_class, max_missed or [], max_error, confidence)
     name = opened.settings.annotator_name(annotator)
     store = SqliteStore(opened.labels_file)
     if take_back:
@@ -71,48 +94,84 @@ def finish(
         typer.echo(f"undone: {plural(count, 'label')} of the model", err=True)
         return
     if plan:
-        _print_plan(opened, store, max_error, confidence, as_json)
+        _print_plan(opened, store, begin, max_error, confidence, as_json)
         return
-    audit = finishing.begin_audit(opened, store, max_error=max_error, level=confidence)
+    audit = begin(opened, store, True)
     verdict = _run_audit(audit, opened, store, name, graphics)
     accepted = None
     if verdict.certified:
         accepted = audit.accept(store, replay(store.entries()), time.time())
-        _run_finish_hook(opened, audit, verdict, accepted)
-    _print_result(audit, verdict, accepted, as_json)
+        _run_finish_hook(opened, audit, replay(store.entries()), verdict, accepted)
+    _print_result(audit, replay(store.entries()), verdict, accepted, as_json)
     if not verdict.certified:
         raise typer.Exit(1)
 
 
+_PROMISES = ("accepted", "set")
+_Begin = Callable[["ProjectFolder", "SqliteStore", bool], "Audit"]
+"""It resumes or plans an audit of a project and its store, and stores the plan if it is to."""
+
+
+def _beginner(
+    of: str, per_class: bool, max_missed: list[str], max_error: float, level: float
+) -> _Begin:
+    """Return the function that begins the audit of this promise."""
+    missed = parse_class_shares(max_missed, "--max-missed", "crack=0.05")
+    if parse_choice(of, _PROMISES, "--of") == "accepted":
+        if per_class or missed:
+            option = "--per-class" if per_class else "--max-missed"
+            raise typer.BadParameter(
+                "it is a promise on the finished set: add --of set", param_hint=option
+            )
+
+        def begin(project: ProjectFolder, store: SqliteStore, keep: bool) -> Audit:
+            from annotator.curate.finish import begin_audit
+
+            return begin_audit(project, store, max_error=max_error, level=level, keep=keep)
+
+        return begin
+
+    def begin_set(project: ProjectFolder, store: SqliteStore, keep: bool) -> Audit:
+        from annotator.curate.finish_set import SetPromise, begin_set_audit
+
+        promise = SetPromise(max_error, level, per_class, tuple(missed.items()))
+        return begin_set_audit(project, store, promise, keep=keep)
+
+    return begin_set
+
+
 def _print_plan(
-    project: ProjectFolder, store: SqliteStore, max_error: float, level: float, as_json: bool
+    project: ProjectFolder,
+    store: SqliteStore,
+    begin: _Begin,
+    max_error: float,
+    level: float,
+    as_json: bool,
 ) -> None:
-    """Print the price list, then the audit with this error, or why there is none."""
-    from annotator.curate.audit_offers import offer_lines
-    from annotator.curate.finish import audit_offers, begin_audit
-    from annotator.log.entries import label_seconds, replay
+    """Print the price list, then the audit of this promise, or why there is none."""
+    from annotator.curate.finish import audit_prices
+    from annotator.log.entries import replay
+    from annotator.session.price_list import price_lines
 
     state = replay(store.entries())
-    offers = audit_offers(project, state, max_error=max_error, level=level)
-    seconds = label_seconds(state)
-    prices = {"offers": [asdict(offer) for offer in offers], "seconds_per_label": seconds}
+    prices = audit_prices(project, state, max_error=max_error, level=level)
     if not as_json:
-        typer.echo("\n".join(offer_lines(offers, seconds)))
+        typer.echo("\n".join(price_lines(prices)))
     try:
-        audit = begin_audit(project, store, max_error=max_error, level=level, keep=False)
+        audit = begin(project, store, False)
     except ProjectError as refusal:
         if as_json:
-            typer.echo(to_json_text({**prices, "refused": str(refusal)}))
+            typer.echo(to_json_text({**prices.as_dict(), "refused": str(refusal)}))
         raise
     verdict = audit.verdict(state)
     if as_json:
-        typer.echo(to_json_text({**_result_dict(audit, verdict, None), **prices}))
+        typer.echo(to_json_text({**_result_dict(audit, state, verdict, None), **prices.as_dict()}))
     else:
-        typer.echo(_result_text(audit, verdict, None))
+        typer.echo(_result_text(audit, state, verdict, None))
 
 
 def _run_finish_hook(
-    project: ProjectFolder, audit: Audit, verdict: AuditVerdict, accepted: int
+    project: ProjectFolder, audit: Audit, state: LogState, verdict: AuditVerdict, accepted: int
 ) -> None:
     """Send the certificate to the `on_finish` command."""
     from annotator.project.hooks import TIMEOUT, Hooks
@@ -121,7 +180,7 @@ def _run_finish_hook(
         {"on_finish": project.settings.on_finish}, project.folder,
         lambda words: typer.echo(words, err=True),
     )  # fmt: skip
-    hooks.send("on_finish", _result_dict(audit, verdict, accepted))
+    hooks.send("on_finish", _result_dict(audit, state, verdict, accepted))
     hooks.close(TIMEOUT)
 
 
@@ -131,8 +190,9 @@ def _run_audit(
     """Ask until the audit certifies, can no longer certify, or the annotator quits."""
     from dataclasses import replace
 
-    from annotator.curate.audit_offers import USUAL_SECONDS, risk_lines
+    from annotator.curate.audit_risks import risk_lines
     from annotator.log.entries import label_seconds, replay
+    from annotator.session.price_list import USUAL_SECONDS
     from annotator.tui.launch import ItemSample, run_label_app
 
     state = replay(store.entries())
@@ -140,7 +200,7 @@ def _run_audit(
     while not verdict.certified and verdict.more is not None:
         require_terminal("The audit")
         state = replay(store.entries())
-        spared = audit.attempt.plan.size - verdict.audited - verdict.more
+        spared = audit.spared(verdict)
         words = f"It spares up to {spared:,} labels ({format_duration(spared * seconds)})."
         sample = ItemSample(
             audit.attempt.name, audit.refs_to_ask(state),
@@ -157,59 +217,32 @@ def _run_audit(
     return verdict
 
 
-def _print_result(audit: Audit, verdict: AuditVerdict, accepted: int | None, as_json: bool) -> None:
+def _print_result(
+    audit: Audit, state: LogState, verdict: AuditVerdict, accepted: int | None, as_json: bool
+) -> None:
     if as_json:
-        typer.echo(to_json_text(_result_dict(audit, verdict, accepted)))
+        typer.echo(to_json_text(_result_dict(audit, state, verdict, accepted)))
     else:
-        typer.echo(_result_text(audit, verdict, accepted))
+        typer.echo(_result_text(audit, state, verdict, accepted))
 
 
-def _result_dict(audit: Audit, verdict: AuditVerdict, accepted: int | None) -> dict[str, Any]:
+def _result_dict(
+    audit: Audit, state: LogState, verdict: AuditVerdict, accepted: int | None
+) -> dict[str, Any]:
     plan = audit.attempt.plan
     return {
         "attempt": audit.attempt.number, "model": audit.model, "threshold": plan.threshold,
         "items": plan.size, "max_error": plan.max_error, "confidence": audit.attempt.level,
         "expected_error": plan.expected_error, **asdict(verdict), "accepted": accepted,
-        "at_risk": [asdict(risk) for risk in audit.risks],
+        "at_risk": [asdict(risk) for risk in audit.risks], **audit.promise_dict(state, verdict),
     }  # fmt: skip
 
 
-def _result_text(audit: Audit, verdict: AuditVerdict, accepted: int | None) -> str:
-    from annotator.curate.audit_offers import risk_lines
+def _result_text(audit: Audit, state: LogState, verdict: AuditVerdict, accepted: int | None) -> str:
+    from annotator.curate.audit_risks import risk_lines
 
-    return "\n".join([_verdict_text(audit, verdict, accepted), *risk_lines(audit.risks)])
-
-
-def _verdict_text(audit: Audit, verdict: AuditVerdict, accepted: int | None) -> str:
-    plan, level = audit.attempt.plan, audit.attempt.level
-    items = f"{plan.size:,} items at p ≥ {plan.threshold:.3f}"
-    folder = shell_quoted(audit.project.folder)
-    again = f"annotator finish {folder} --max-error {plan.max_error:g} --confidence {level:g}"
-    if verdict.certified:
-        done = "" if accepted is None else f"{accepted:,} labels accepted; "
-        return (
-            f"{done}{items}: error ≤ {verdict.bound:.2%} with {level:.0%} confidence, "
-            f"{verdict.audited:,} audited, {verdict.wrong:,} of them wrong"
-        )
-    if verdict.more is None:
-        return (
-            f"{items}: {verdict.wrong:,} of {verdict.audited:,} audited were wrong. The audit is "
-            f"given up: an error of {100 * plan.max_error:g} % will hardly be certified. Now it is "
-            f"at most {verdict.bound:.1%}.\n"
-            "The audit's labels are kept, and the model learns from them. Start a new attempt "
-            f"with a higher threshold and fewer items:\n  {again}\n"
-            f"Or allow a larger error: --max-error {min(0.5, 1.2 * verdict.bound):.2g}"
-        )
-    outlook = ""
-    if verdict.audited < plan.expected_audit:
-        outlook = (
-            f". With the expected {plan.expected_error:.1%} wrong, the audit takes about "
-            f"{plan.expected_audit:,} in all"
-        )
-    return (
-        f"{items}: {verdict.audited:,} audited, {verdict.wrong:,} wrong; {verdict.more:,} more "
-        f"without an error will certify them{outlook}. Continue:\n  {again}"
-    )
+    lines = audit.result_lines(state, verdict, accepted)
+    return "\n".join([*lines, *risk_lines(audit.risks)])
 
 
 COMMANDS = {"finish": finish}

@@ -137,6 +137,22 @@ def parse_renames(pairs: Sequence[str]) -> dict[str, str]:
     return {old.strip(): new.strip() for old, _, new in parts}
 
 
+def parse_class_shares(words: Sequence[str], option: str, example: str) -> dict[str, float]:
+    """Parse `CLASS=SHARE` words. Raises `BadParameter`, with an example, for any other."""
+    shares = {}
+    for text in words:
+        name, _, share = text.rpartition("=")
+        try:
+            shares[name] = float(share)
+        except ValueError:
+            shares[name] = -1.0
+        if not name or not 0 < shares[name] <= 1:
+            raise typer.BadParameter(
+                f"{text!r} is not CLASS=SHARE, such as {example}", param_hint=option
+            )
+    return shares
+
+
 def parse_choice(value: str, choices: Sequence[Choice], option: str) -> Choice:
     """Return the one of `choices` that `value` is. Raises `BadParameter` that lists them."""
     for choice in choices:

@@ -8,7 +8,7 @@ the audit; this module stores it, resumes it and writes its labels to the log.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.curate.audit_offers import AuditOffer, ClassRisk, classes_at_risk, list_offers
+from annotator.curate.audit_risks import ClassRisk, classes_at_risk
 from annotator.errors import ProjectError
 from annotator.items.atomic import read_file, write_atomically
 from annotator.items.json_text import parse_json
@@ -32,6 +32,7 @@ from annotator.learn.audit import (
     plan_audit,
 )
 from annotator.learn.error_estimate import DrawnLabels
+from annotator.learn.set_audit import AuditStep, ClassLimit, SetPlan
 from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.log.store import Store
 from annotator.project.project import ProjectFolder
@@ -42,11 +43,13 @@ from annotator.session.predict import (
     predict_pieces,
     unlabelled_rows,
 )
+from annotator.session.price_list import PriceList, price_list
 
+NOTHING_OPEN = "There is no unlabelled item with features for the model to label."
 _WRITTEN_AT_ONCE = 5000
 
 
-class _EntrySource(Protocol):
+class EntrySource(Protocol):
     """A store to read entries from."""
 
     def entries(self, after: int = 0) -> Iterator[Entry]: ...
@@ -83,19 +86,23 @@ class Audit:
 
     def is_lost(self, state: LogState, ref: str) -> bool:
         """Return whether the audit is given up, now that `ref` has an answer."""
-        if self._is_right(ref, state.label(ref)):
+        if self.is_right(ref, state.label(ref)):
             return False
         found = self.verdict(state)
         return not found.certified and found.more is None
 
     def verdict(self, state: LogState) -> AuditVerdict:
         """Judge the audit by the labels so far. A skipped item counts as wrong."""
-        audited = [(first, s[-1]) for s in state.standing.values() if (first := self._first(s))]
-        audited.sort(key=lambda pair: pair[0].seq)
-        wrong = [not self._is_right(last.ref, last.label) for _, last in audited]
+        wrong = [not self.is_right(last.ref, last.label) for last in self.audited(state)]
         return judge_audit(wrong, self.attempt.plan)
 
-    def _is_right(self, ref: str, label: str | None) -> bool:
+    def audited(self, state: LogState) -> list[Entry]:
+        """Return the decisions that count on the items drawn so far, in the order of the audit."""
+        found = [(first, s[-1]) for s in state.standing.values() if (first := self._first(s))]
+        found.sort(key=lambda pair: pair[0].seq)
+        return [last for _, last in found]
+
+    def is_right(self, ref: str, label: str | None) -> bool:
         """Return whether the predicted class is the label, or a kind of it."""
         predicted = self.accepted[ref][0]
         return label is not None and self.project.settings.tree.is_within(predicted, label)
@@ -120,10 +127,7 @@ class Audit:
         proof = self.verdict(state)
         if not proof.certified:
             raise ProjectError("The audit has not certified the model's labels yet.")
-        extra = {
-            "machine": True, "audit": self.attempt.name, "max_error": self.attempt.plan.max_error,
-            "level": self.attempt.level, "bound": proof.bound, "audited": proof.audited,
-        }  # fmt: skip
+        extra = self.certificate(state, proof)
         entries = (
             Entry(
                 0,
@@ -137,13 +141,37 @@ class Audit:
                 picked_by="finish",
                 extra=extra,
             )  # fmt: skip
-            for ref, (label, probability) in self.accepted.items()
-            if state.label(ref) is None
+            for ref, (label, probability) in self.certified_labels(state, proof)
         )
         count = 0
         while group := list(islice(entries, _WRITTEN_AT_ONCE)):
             count += len(store.append(*group))
         return count
+
+    def certificate(self, state: LogState, proof: AuditVerdict) -> dict[str, Any]:
+        """Return what the `extra` of each label of the model says of the certificate."""
+        return {
+            "machine": True, "audit": self.attempt.name, "max_error": self.attempt.plan.max_error,
+            "level": self.attempt.level, "bound": proof.bound, "audited": proof.audited,
+        }  # fmt: skip
+
+    def certified_labels(
+        self, state: LogState, proof: AuditVerdict
+    ) -> Iterator[tuple[str, tuple[str, float]]]:
+        """Yield the items that get the model's label, with it and its probability."""
+        return ((ref, found) for ref, found in self.accepted.items() if state.label(ref) is None)
+
+    def spared(self, proof: AuditVerdict) -> int:
+        """Return the labels that the audit will spare if it finds no further error."""
+        return self.attempt.plan.size - proof.audited - (proof.more or 0)
+
+    def promise_dict(self, state: LogState, proof: AuditVerdict) -> dict[str, Any]:
+        """Return what JSON says of the promise, beside the plan and the verdict."""
+        return {"of": "accepted"}
+
+    def result_lines(self, state: LogState, proof: AuditVerdict, accepted: int | None) -> list[str]:
+        """Return the result so far; `accepted` labels were written, or None if none were to be."""
+        return describe_audit(self, proof, accepted)
 
     def _first(self, stack: list[Entry]) -> Entry | None:
         """Return the first decision on an item in this audit; a later one may have corrected it."""
@@ -154,9 +182,42 @@ class Audit:
         return next(ours, None)
 
 
+def describe_audit(audit: Audit, verdict: AuditVerdict, accepted: int | None) -> list[str]:
+    """Return the result of an audit so far, with the command that goes on."""
+    plan, level = audit.attempt.plan, audit.attempt.level
+    items = f"{plan.size:,} items at p ≥ {plan.threshold:.3f}"
+    folder = shell_quoted(audit.project.folder)
+    again = f"annotator finish {folder} --max-error {plan.max_error:g} --confidence {level:g}"
+    if verdict.certified:
+        done = "" if accepted is None else f"{accepted:,} labels accepted; "
+        return [
+            f"{done}{items}: error ≤ {verdict.bound:.2%} with {level:.0%} confidence, "
+            f"{verdict.audited:,} audited, {verdict.wrong:,} of them wrong"
+        ]
+    if verdict.more is None:
+        return [
+            f"{items}: {verdict.wrong:,} of {verdict.audited:,} audited were wrong. The audit is "
+            f"given up: an error of {100 * plan.max_error:g} % will hardly be certified. Now it is "
+            f"at most {verdict.bound:.1%}.",
+            "The audit's labels are kept, and the model learns from them. Start a new attempt "
+            f"with a higher threshold and fewer items:\n  {again}",
+            f"Or allow a larger error: --max-error {min(0.5, 1.2 * verdict.bound):.2g}",
+        ]
+    outlook = ""
+    if verdict.audited < plan.expected_audit:
+        outlook = (
+            f". With the expected {plan.expected_error:.1%} wrong, the audit takes about "
+            f"{plan.expected_audit:,} in all"
+        )
+    return [
+        f"{items}: {verdict.audited:,} audited, {verdict.wrong:,} wrong; {verdict.more:,} more "
+        f"without an error will certify them{outlook}. Continue:\n  {again}"
+    ]
+
+
 def begin_audit(
     project: ProjectFolder,
-    store: _EntrySource,
+    store: EntrySource,
     *,
     max_error: float,
     level: float,
@@ -171,39 +232,63 @@ def begin_audit(
     audit began; `FeatureError` without features.
     """
     state = replay(store.entries())
-    begun = _begun_attempts(project, state)
-    same = [a for a in begun if (a.plan.max_error, a.level) == (max_error, level)]
+    begun = begun_attempts(project, state)
+    refuse_beside_set(project, state)
+    same = [
+        a
+        for a in begun
+        if (a.plan.max_error, a.level) == (max_error, level) and not isinstance(a.plan, SetPlan)
+    ]
     for attempt in same[-1:]:
         audit = _reopen_audit(project, store, attempt)
         found = audit.verdict(state)
         if found.certified or found.more is not None:
             return audit
-    attempt = _plan_attempt(project, state, _next_number(begun), max_error, level)
+    attempt = _plan_attempt(project, state, next_number(begun), max_error, level)
     if keep:
-        _write_attempts(_attempts_file(project), [*begun, attempt])
+        keep_attempt(project, begun, attempt)
     return _reopen_audit(project, store, attempt)
 
 
-def audit_offers(
+def audit_prices(
     project: ProjectFolder, state: LogState, *, max_error: float, level: float
-) -> list[AuditOffer]:
+) -> PriceList:
     """Return the price list: what a new audit would spare for each error.
 
     Raises as `begin_audit` does, but not if no audit is worthwhile.
     """
-    number = _next_number(_begun_attempts(project, state))
-    confidence, drawn = _pool_opinion(fit(project, state), state)
-    return list_offers(
-        confidence, drawn, len(confidence), max_error=max_error, level=level, attempt=number
-    )
+    number = next_number(begun_attempts(project, state))
+    found = price_list(
+        fit(project, state), state, max_error=max_error, level=level, attempt=number
+    )  # fmt: skip
+    if not found.open:
+        raise ProjectError(NOTHING_OPEN)
+    return found
 
 
-def _begun_attempts(project: ProjectFolder, state: LogState) -> list[AuditAttempt]:
+def refuse_beside_set(project: ProjectFolder, state: LogState, own: str = "") -> None:
+    """Raise `ProjectError` if labels stand that a promise on the whole set does not allow.
+
+    Labels of the model beside a set that is certified would break its promise.
+    """
+    standing = (s[-1] for s in state.standing.values() if s[-1].by_machine)
+    if any((e.extra or {}).get("of") == "set" and e.audit != own for e in standing):
+        raise ProjectError(
+            "A certificate of the whole set stands: it holds only if people label the rest.\n"
+            f"  Label the rest: annotator run {shell_quoted(project.folder)}\n"
+            f"  Or take the model's labels back: annotator finish {shell_quoted(project.folder)} "
+            "--take-back"
+        )
+
+
+def begun_attempts(project: ProjectFolder, state: LogState) -> list[AuditAttempt]:
+    """Return the stored attempts that have labels, oldest first."""
     used = {entry.audit for stack in state.standing.values() for entry in stack}
     return [attempt for attempt in _read_attempts(_attempts_file(project)) if attempt.name in used]
 
 
-def _next_number(begun: Sequence[AuditAttempt]) -> int:
+def next_number(begun: Sequence[AuditAttempt]) -> int:
+    """Return the number of the next attempt."""
     return max((attempt.number for attempt in begun), default=0) + 1
 
 
@@ -229,7 +314,7 @@ def _pool_opinion(
     sure = fitted.model.targets.confidence
     confidence = [sure(proba) for _, proba in predict_pieces(fitted, wanted)]
     if not confidence:
-        raise ProjectError("There is no unlabelled item with features for the model to label.")
+        raise ProjectError(NOTHING_OPEN)
     return np.concatenate(confidence), drawn_labels(fitted)
 
 
@@ -265,7 +350,7 @@ def _explain_no_plan(
     return message
 
 
-def _reopen_audit(project: ProjectFolder, store: _EntrySource, attempt: AuditAttempt) -> Audit:
+def _reopen_audit(project: ProjectFolder, store: EntrySource, attempt: AuditAttempt) -> Audit:
     state = replay(entry for entry in store.entries() if entry.seq <= attempt.seq)
     fitted = fit(project, state)
     found: dict[str, tuple[str, float]] = {}
@@ -279,14 +364,7 @@ def _reopen_audit(project: ProjectFolder, store: _EntrySource, attempt: AuditAtt
         lost += np.where(targets.one_hot(proba[sure]), 0, proba[sure]).sum(axis=0)
         labels = zip(fitted.labels(proba[sure]), confidence[sure].tolist(), strict=True)
         found |= zip(map(fitted.refs.__getitem__, rows[sure].tolist()), labels, strict=True)
-    if len(found) != attempt.plan.size:
-        raise ProjectError(
-            f"The features or refs of {make_printable(str(project.folder))} changed since the "
-            f"audit began: it would accept {len(found):,} items, not {attempt.plan.size:,}. "
-            f"Restore them, or start a new audit: rm {shell_quoted(_attempts_file(project))}"
-        )
-    refs = list(found)
-    order = audit_order(np.arange(len(refs)), project.settings.seed + attempt.number)
+    accepted = draw_order(project, attempt, found)
     risks = classes_at_risk(
         fitted.classes,
         drawn_labels(fitted),
@@ -295,8 +373,25 @@ def _reopen_audit(project: ProjectFolder, store: _EntrySource, attempt: AuditAtt
         expected,
         lost,
     )
-    accepted = {refs[i]: found[refs[i]] for i in order}
     return Audit(attempt, project, fitted.model.name, accepted, risks)
+
+
+def draw_order(
+    project: ProjectFolder, attempt: AuditAttempt, found: dict[str, tuple[str, float]]
+) -> dict[str, tuple[str, float]]:
+    """Return what an attempt would accept in the random order of its audit.
+
+    Raises `ProjectError` if it is not what was planned.
+    """
+    if len(found) != attempt.plan.size:
+        raise ProjectError(
+            f"The features or refs of {make_printable(str(project.folder))} changed since the "
+            f"audit began: it would accept {len(found):,} items, not {attempt.plan.size:,}. "
+            f"Restore them, or start a new audit: rm {shell_quoted(_attempts_file(project))}"
+        )
+    refs = list(found)
+    order = audit_order(np.arange(len(refs)), project.settings.seed + attempt.number)
+    return {refs[i]: found[refs[i]] for i in order}
 
 
 def undo_machine_labels(store: Store, state: LogState, annotator: str, at: float) -> int:
@@ -332,13 +427,20 @@ def _read_attempts(file: Path) -> list[AuditAttempt]:
 
 
 def _parse_attempt(table: dict[str, Any]) -> AuditAttempt:
-    found = dict(table["plan"])
-    return AuditAttempt(
-        table["number"], table["seq"], table["level"],
-        AuditPlan(**{**found, "bets": tuple(found["bets"])}),
+    found = {**table["plan"], "bets": tuple(table["plan"]["bets"])}
+    kind: type[AuditPlan] = AuditPlan
+    if "steps" in found:
+        kind = SetPlan
+        found["steps"] = tuple(AuditStep(**step) for step in found["steps"])
+        found["classes"] = tuple(ClassLimit(**limit) for limit in found["classes"])
+    return AuditAttempt(table["number"], table["seq"], table["level"], kind(**found))
+
+
+def keep_attempt(
+    project: ProjectFolder, begun: Sequence[AuditAttempt], attempt: AuditAttempt
+) -> None:
+    """Store an attempt beside those that have labels."""
+    tables = [asdict(one) for one in (*begun, attempt)]
+    write_atomically(
+        _attempts_file(project), json.dumps({"attempts": tables}, indent=1).encode()
     )  # fmt: skip
-
-
-def _write_attempts(file: Path, attempts: Sequence[AuditAttempt]) -> None:
-    tables: Iterable[dict[str, Any]] = map(asdict, attempts)
-    write_atomically(file, json.dumps({"attempts": list(tables)}, indent=1).encode())

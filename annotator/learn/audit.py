@@ -65,6 +65,11 @@ class AuditPlan:
     bets: tuple[float, ...]
     """The errors bet on, as shares of max_error; the stake is spread evenly over them."""
 
+    @property
+    def allowed(self) -> int:
+        """The number of accepted labels that may be wrong."""
+        return int(self.max_error * self.size)
+
 
 @dataclass(frozen=True, slots=True)
 class AuditVerdict:

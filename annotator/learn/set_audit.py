@@ -28,7 +28,6 @@ from annotator.learn.audit import (
     AuditPlan,
     AuditVerdict,
     expected_error,
-    is_worthwhile,
     log_stakes,
     spent_alpha,
     spread_evenly,
@@ -43,7 +42,7 @@ SET_BETS = (0.05, 0.2, 0.5)
 STEPS = 16  # thresholds that one sample serves
 TRIED_STEPS = 60  # thresholds from which the planned one is chosen
 ROOM = 1.5  # the sample's part of the pool, in sizes of the planned step
-GAIN_TO_GO_ON = 0.1  # labels spared for each further one, for an audit to go on after it certifies
+GAIN_TO_GO_ON = 0.1  # labels spared for each that an audit takes, to begin it or to go on with it
 MOST_AHEAD = 4_000  # further labels that a forecast looks at
 NO_LOOK = 2.0  # a probability that no item has
 _STRICTLY = 1e-9  # beyond a limit: a claim is "more than", and is tested as "at least"
@@ -111,6 +110,8 @@ class SetVerdict(AuditVerdict):
     """The labels that are certified to be spared already now."""
     fill: float = 0.0
     """How far the audit is: 1 once it certifies."""
+    left_to_look: int = 0
+    """The items that people must look at before the sample can certify; `more` includes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,36 +132,81 @@ class AuditSample:
 # --- planning
 
 
+@dataclass(frozen=True, slots=True)
+class OpenRows:
+    """The rows without a label, or a uniform sample of them."""
+
+    sure: Numbers
+    """(m,) how sure the model is of each."""
+    chances: tuple[Numbers, ...] = ()
+    """(m,) the probability of each class with a limit."""
+    said: tuple[Mask, ...] = ()
+    """(m,) True where such a class is predicted."""
+    columns: tuple[int, ...] = ()
+    """The places of these classes among all."""
+    scale: float = 1.0
+    """The open rows for each of these."""
+
+    def sampled(self, limits: Sequence[ClassLimit]) -> Mask:
+        """Return which rows the sample is drawn from: those that nobody looks at first."""
+        open_ = np.ones(len(self.sure), bool)
+        for limit, chance in zip(limits, self.chances, strict=True):
+            open_ &= chance < limit.look
+        return open_
+
+    def with_shares(
+        self, limits: Sequence[ClassLimit], part: Mask, drawn: DrawnLabels
+    ) -> tuple[ClassLimit, ...]:
+        """Return the limits with the shares of a part of the rows that each is to concern."""
+        count = max(int(part.sum()), 1)
+        return tuple(
+            replace(
+                limit,
+                missed=float(chance[part & ~said].sum()) / count * _correction(limit, c, drawn),
+                right=float(chance[part & said].sum()) / count,
+            )
+            for limit, c, chance, said in zip(
+                limits, self.columns, self.chances, self.said, strict=True
+            )
+        )
+
+
+def _correction(limit: ClassLimit, c: int, drawn: DrawnLabels) -> float:
+    """Return the missed items of class c among the drawn labels, for each that is expected.
+
+    Only labels that nobody would have looked at first count, and one more on either side.
+    """
+    targets = drawn.targets
+    chance = targets.class_proba(drawn.proba, c)
+    asked = drawn.random & (chance < limit.look) & ~targets.predicted_as(drawn.proba, c)
+    found = float(targets.having(drawn.y, c)[asked].sum())
+    return (found + 1) / (float(chance[asked].sum()) + 1)
+
+
 def plan_set_audit(
-    proba: Numbers,
+    rows: OpenRows,
     drawn: DrawnLabels,
-    rest: int,
     total: int,
     *,
     max_error: float,
     level: float = 0.95,
     attempt: int = 1,
-    classes: Sequence[tuple[int, ClassLimit]] = (),
+    limits: Sequence[ClassLimit] = (),
 ) -> SetPlan | None:
     """Find the steps that spare most labels; None if no audit is worthwhile.
 
-    proba (m, C): the predictions of the `rest` unlabelled rows, or of a uniform sample of them.
-    `total` is the number of labels of the finished set. `classes` holds the column and the limit of
-    each class that has one; all whose `look` is 0 get the one that spares most labels.
+    `total` is the number of labels of the finished set. `limits` are those of the classes of
+    `rows`; all whose `look` is 0 get the one that spares most labels.
     """
-    rows = _OpenRows.of(proba, drawn, rest, classes)
     blank = SetPlan(
         0.0, 0, 0.0, 0, max_error, spent_alpha(1 - level, attempt), SET_BETS, total
     )  # fmt: skip
-    if all(limit.look for _, limit in classes):
-        looks: tuple[float, ...] = (NO_LOOK,)
-    else:
-        looks = _LOOKS
+    free = any(not limit.look for limit in limits)
     plans = (
         _plan_steps(
-            rows, [replace(limit, look=limit.look or look) for _, limit in classes], blank, drawn
+            rows, [replace(limit, look=limit.look or look) for limit in limits], blank, drawn
         )
-        for look in looks
+        for look in (_LOOKS if free else (NO_LOOK,))
     )
     return max(filter(None, plans), key=_worth, default=None)
 
@@ -170,56 +216,8 @@ def _worth(plan: SetPlan) -> float:
     return plan.expected_spared - GAIN_TO_GO_ON * (plan.first + plan.expected_audit)
 
 
-@dataclass(frozen=True, slots=True)
-class _OpenRows:
-    """The open rows, or a uniform sample of them."""
-
-    sure: Numbers
-    chances: tuple[Numbers, ...]
-    """The probabilities of each class with a limit."""
-    said: tuple[Mask, ...]
-    """True where such a class is predicted."""
-    scale: float
-    """The open rows for each of these."""
-
-    @classmethod
-    def of(
-        cls,
-        proba: Numbers,
-        drawn: DrawnLabels,
-        rest: int,
-        classes: Sequence[tuple[int, ClassLimit]],
-    ) -> _OpenRows:
-        targets = drawn.targets
-        return cls(
-            targets.confidence(proba),
-            tuple(targets.class_proba(proba, c) for c, _ in classes),
-            tuple(targets.predicted_as(proba, c) for c, _ in classes),
-            rest / max(len(proba), 1),
-        )
-
-    def sampled(self, limits: Sequence[ClassLimit]) -> Mask:
-        """Return which rows the sample is drawn from: those that nobody looks at first."""
-        open_ = np.ones(len(self.sure), bool)
-        for limit, chance in zip(limits, self.chances, strict=True):
-            open_ &= chance < limit.look
-        return open_
-
-    def with_shares(self, limits: Sequence[ClassLimit], part: Mask) -> tuple[ClassLimit, ...]:
-        """Return the limits with the shares of a part of the rows that each is to concern."""
-        count = max(int(part.sum()), 1)
-        return tuple(
-            replace(
-                limit,
-                missed=float(chance[part & ~said].sum()) / count,
-                right=float(chance[part & said].sum()) / count,
-            )
-            for limit, chance, said in zip(limits, self.chances, self.said, strict=True)
-        )
-
-
 def _plan_steps(
-    rows: _OpenRows, limits: Sequence[ClassLimit], plan: SetPlan, drawn: DrawnLabels
+    rows: OpenRows, limits: Sequence[ClassLimit], plan: SetPlan, drawn: DrawnLabels
 ) -> SetPlan | None:
     """Return the plan whose best step spares most labels, for classes with these limits."""
     open_, scale = rows.sampled(limits), rows.scale
@@ -232,11 +230,12 @@ def _plan_steps(
     least, tried = plan.allowed + MIN_SPARED, TRIED_STEPS if not limits else STEPS
     for step in _make_steps(rows.sure[open_], drawn, scale, least, tried):
         share = _step_ahead(np.zeros(0, bool), step, plan) / step.size
-        shared = rows.with_shares(limits, open_ & (rows.sure >= step.threshold))
+        shared = rows.with_shares(limits, open_ & (rows.sure >= step.threshold), drawn)
         for limit, count in zip(shared, known, strict=True):
             share = max(share, _expected_class_share(limit, count, step.size, plan))
         spared = step.size * (1 - share)
-        if is_worthwhile(step.size, round(step.size * share)) and spared > best[0]:
+        worth = max(MIN_SPARED, GAIN_TO_GO_ON * share * step.size)
+        if spared >= worth and spared > best[0]:
             best = spared, step, share
     spared, step, share = best
     if not step.size:
@@ -250,7 +249,7 @@ def _plan_steps(
         plan,
         threshold=steps[-1].threshold, size=steps[-1].size, expected_error=step.expected_error,
         expected_audit=int(np.ceil(share * steps[-1].size)), steps=tuple(steps), first=first,
-        classes=rows.with_shares(limits, largest), expected_items=step.size,
+        classes=rows.with_shares(limits, largest, drawn), expected_items=step.size,
         expected_spared=int(spared),
     )  # fmt: skip
 
@@ -287,11 +286,16 @@ def _expected_class_share(limit: ClassLimit, known: float, size: int, plan: SetP
 # --- judging
 
 
-def judge_set_audit(sample: AuditSample, plan: SetPlan, known: Sequence[int]) -> SetVerdict:
+def judge_set_audit(
+    sample: AuditSample, plan: SetPlan, known: Sequence[int], left_to_look: int = 0
+) -> SetVerdict:
     """Judge an audit of a set by the rows of its sample that have a label, in their order.
 
-    `known` has the items of each class with a limit that people labelled before the sample.
+    `known` has the items of each class with a limit that people labelled outside the sample;
+    `left_to_look` of those that they look at first have no answer yet.
     """
+    if left_to_look:  # the limits on classes are not known before
+        return _planned_verdict(sample, plan, left_to_look)
     share, refuted = 0.0, True
     now = target = (0.0, 0.0, plan.steps[0])  # what is spared, the share asked, and the step
     for step in plan.steps:
@@ -313,7 +317,18 @@ def judge_set_audit(sample: AuditSample, plan: SetPlan, known: Sequence[int]) ->
         bound=plan.allowed / plan.total if done else 1.0,
         more=None if done or hopeless else max(more, 1),
         threshold=step.threshold, items=step.size, spared=int(spared), ready=int(now[0]),
-        fill=1.0 if done else len(sample) / max(len(sample) + more, 1),
+        fill=1.0 if done else (plan.first + len(sample)) / max(plan.first + len(sample) + more, 1),
+    )  # fmt: skip
+
+
+def _planned_verdict(sample: AuditSample, plan: SetPlan, left_to_look: int) -> SetVerdict:
+    """Return the verdict before people have looked at all items that come before the sample."""
+    more = left_to_look + max(plan.expected_audit - len(sample), 0)
+    done = plan.first - left_to_look + len(sample)
+    return SetVerdict(
+        audited=len(sample), wrong=int(sample.wrong.sum()), certified=False, bound=1.0, more=more,
+        threshold=plan.threshold, items=plan.expected_items, spared=plan.expected_spared,
+        fill=done / (done + more), left_to_look=left_to_look,
     )  # fmt: skip
 
 

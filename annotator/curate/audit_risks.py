@@ -1,4 +1,4 @@
-"""The price of an audit: what it would spare for several errors, and the rare classes at risk."""
+"""The rare classes that the labels of an audit may lose."""
 
 from __future__ import annotations
 
@@ -8,26 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.items.refs import format_duration, make_printable, plural
-from annotator.learn.audit import ERROR_PRIOR, AuditPlan, plan_audit
+from annotator.items.refs import make_printable, plural
+from annotator.learn.audit import ERROR_PRIOR, AuditPlan
 from annotator.learn.error_estimate import DrawnLabels, lure_weights
 from annotator.learn.stopping import rare_share
 
-OFFERED_ERRORS = (0.01, 0.02, 0.05, 0.1)
-USUAL_SECONDS = 2.0  # a label, while no pace is known
 MIN_SHARE_AT_RISK = 0.1  # of a rare class, before its risk is reported
-
-
-@dataclass(frozen=True, slots=True)
-class AuditOffer:
-    """The result of an audit for one error; all three numbers are 0 if it is not worthwhile."""
-
-    max_error: float
-    items: int = 0
-    """The items that the model would label or the audit ask."""
-    audited: int = 0
-    """The labels that the audit takes if the expectation is right."""
-    spared: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,46 +27,6 @@ class ClassRisk:
     """The expected number of these that the model writes as another class."""
     most: int
     """The number of them that the certificate allows to be wrong."""
-
-
-def list_offers(
-    confidence: NDArray[np.floating],
-    drawn: DrawnLabels,
-    rest: int,
-    *,
-    max_error: float,
-    level: float,
-    attempt: int,
-) -> list[AuditOffer]:
-    """Return the offers for 1, 2, 5 and 10 % error, and for `max_error`."""
-    offers = []
-    for limit in sorted({*OFFERED_ERRORS, max_error}):
-        plan = plan_audit(
-            confidence, drawn, rest, max_error=limit, level=level, attempt=attempt
-        )  # fmt: skip
-        offers.append(
-            AuditOffer(limit)
-            if plan is None
-            else AuditOffer(limit, plan.size, plan.expected_audit, plan.size - plan.expected_audit)
-        )
-    return offers
-
-
-def offer_lines(offers: Sequence[AuditOffer], seconds: float | None) -> list[str]:
-    """Return the price list, one line for each error; without a known pace at 2 s a label."""
-    seconds = seconds or USUAL_SECONDS
-    lines = [f"At {seconds:.1f} s a label:"]
-    for offer in offers:
-        head = f"  {100 * offer.max_error:>4g} % error"
-        if not offer.spared:
-            lines.append(f"{head}: not worthwhile")
-            continue
-        lines.append(
-            f"{head}: {offer.spared:,} labels spared ({format_duration(offer.spared * seconds)}) "
-            f"for {offer.audited:,} in the audit ({format_duration(offer.audited * seconds)}), "
-            f"of {offer.items:,} items"
-        )
-    return lines
 
 
 def classes_at_risk(
@@ -97,7 +43,7 @@ def classes_at_risk(
     the expected number of these that it accepts as another class, corrected here by the labels
     that it has not seen. A class without a label is always at risk.
     """
-    allowed = int(plan.max_error * plan.size)
+    allowed = plan.allowed
     found = []
     inner = drawn.targets.inner(len(names))
     for c, name in enumerate(names):

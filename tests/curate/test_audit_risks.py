@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 import annotator
 from annotator.cli.app import app
-from annotator.curate.audit_offers import AuditOffer, offer_lines
 from annotator.curate.finish import begin_audit
 from annotator.errors import ProjectError
 from annotator.features.store import FeatureStore
@@ -24,6 +23,7 @@ from annotator.log.store import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from annotator.session.mode import SessionMode
+from annotator.session.price_list import AuditOffer, offer_line
 from annotator.session.session import LabelSession
 
 
@@ -43,18 +43,25 @@ def make_labelled(
     folder: Path, X: NDArray[np.floating], labels: list[str], count: int, classes: tuple[str, ...]
 ) -> Labelled:
     """A project with these features; `count` random items are labelled, drawn at random."""
+    made = make_pool(folder, X, labels, classes)
+    with annotator.open(made.project.folder).session(annotator="ann") as session:
+        for _ in range(count):
+            assert session.current is not None
+            session.label(made.truth[session.current.ref])
+    return made
+
+
+def make_pool(
+    folder: Path, X: NDArray[np.floating], labels: list[str], classes: tuple[str, ...]
+) -> Labelled:
+    """A project with these features, without a label."""
     settings = Settings(tuple(ClassInfo(name) for name in classes), strategy="random")
     project = ProjectFolder.create(folder / "p", settings)
     refs = [f"{n:05}.jpg" for n in range(len(X))]
     project.refs_file.write_text("filename\n" + "\n".join(refs) + "\n")
     np.save(folder / "m.npy", X)
     FeatureStore.adopt(project.features_folder, folder / "m.npy", RefTable(refs))
-    truth = dict(zip(refs, labels, strict=True))
-    with annotator.open(project.folder).session(annotator="ann") as session:
-        for _ in range(count):
-            assert session.current is not None
-            session.label(truth[session.current.ref])
-    return Labelled(project, truth)
+    return Labelled(project, dict(zip(refs, labels, strict=True)))
 
 
 @pytest.fixture
@@ -107,12 +114,12 @@ def test_the_price_list_has_each_error_and_more_is_spared_where_more_is_allowed(
 def test_what_is_not_worthwhile_is_refused_and_the_price_list_says_what_is(
     tiles: Labelled,
 ) -> None:
-    code, found = plan_json(tiles, "--max-error", "0.01")
+    code, found = plan_json(tiles, "--max-error", "0.002")
     offers = {offer["max_error"]: offer["spared"] for offer in found["offers"]}
     assert code == 1 and "not worthwhile" in found["refused"]
-    assert offers[0.01] == 0 < offers[0.1]
+    assert offers[0.002] == 0 < offers[0.1]
     with pytest.raises(ProjectError, match="not worthwhile") as refused:
-        begin_audit(tiles.project, tiles.store, max_error=0.01, level=0.95)
+        begin_audit(tiles.project, tiles.store, max_error=0.002, level=0.95)
     assert "--max-error" in str(refused.value) and "annotator run" in str(refused.value)
 
 
@@ -179,5 +186,6 @@ def test_an_audit_that_is_given_up_asks_nothing_more_and_an_undo_resumes_it(
 
 @pytest.mark.parametrize(("labels", "words"), [(10, "20 s"), (60, "2 min"), (30_000, "16.7 h")])
 def test_the_times_of_an_offer_are_written_as_on_the_screens(labels: int, words: str) -> None:
-    _, line = offer_lines([AuditOffer(0.05, 40_000, 10, labels)], 2.0)
-    assert f"{labels:,} labels spared ({words}) for 10 in the audit (20 s)" in line
+    line = offer_line(AuditOffer(0.05, 40_000, 10, labels, left=60), 2.0)
+    assert "60 labels for you, 10 of them audited, 2 min; " in line
+    assert f"{labels:,} spared ({words})" in line

@@ -1,0 +1,159 @@
+"""The price list of `finish`: what each promise would cost and spare, for several errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.items.refs import format_duration
+from annotator.learn.audit import plan_audit
+from annotator.learn.set_audit import OpenRows, plan_set_audit
+from annotator.log.entries import LogState, label_seconds
+from annotator.session.predict import FittedProject, drawn_labels, predict_pieces, unlabelled_rows
+
+ACCEPTED, SET = "accepted", "set"
+"""The two promises: on the labels of the model that are accepted, and on the whole finished set."""
+OFFERED_ERRORS = (0.01, 0.02, 0.05, 0.1)
+USUAL_SECONDS = 2.0  # a label, while no pace is known
+MOST_ROWS = 20_000  # open items whose predictions a price list rests on
+_HEADS = {
+    SET: "Of the finished set, if you label the rest, at most this share is wrong (--of set):",
+    ACCEPTED: "Of the labels that it accepts, at most this share is wrong (--of accepted):",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AuditOffer:
+    """The result of an audit for one error; all numbers are 0 if it is not worthwhile."""
+
+    max_error: float
+    items: int = 0
+    """The items that the model would label or the audit ask."""
+    audited: int = 0
+    """The labels that the audit takes if the expectation is right."""
+    spared: int = 0
+    left: int = 0
+    """The labels that are left for people in all, if they label the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """The offers of both promises, for the labels of one moment."""
+
+    open: int = 0
+    """The items without a label of a person."""
+    accepted: tuple[AuditOffer, ...] = ()
+    whole: tuple[AuditOffer, ...] = ()
+    """The offers of the promise on the whole set."""
+    seconds: float | None = None
+    """The pace of the annotators, in seconds a label; None while it is not known."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the list as JSON writes it."""
+        return {
+            "offers": [asdict(offer) for offer in self.accepted],
+            "set_offers": [asdict(offer) for offer in self.whole],
+            "seconds_per_label": self.seconds,
+        }
+
+
+def price_list(
+    fitted: FittedProject,
+    state: LogState,
+    *,
+    max_error: float | None = None,
+    level: float = 0.95,
+    attempt: int = 1,
+) -> PriceList:
+    """Return what a new audit would spare for 1, 2, 5 and 10 % error, and for `max_error`.
+
+    The whole set has no offer while labels of a model stand: they would have to be tested, too.
+    """
+    rows = read_open_rows(fitted, unlabelled_rows(fitted.refs, state), most=MOST_ROWS)
+    size, drawn = round(len(rows.sure) * rows.scale), drawn_labels(fitted)
+    if not size:
+        return PriceList()
+    errors = sorted({*OFFERED_ERRORS, max_error or OFFERED_ERRORS[0]})
+    accepted, whole = [], []
+    for limit in errors:
+        plan = plan_audit(
+            rows.sure, drawn, size, max_error=limit, level=level, attempt=attempt
+        )  # fmt: skip
+        accepted.append(AuditOffer(limit, left=size) if plan is None else _offer(
+            limit, plan.size, plan.size - plan.expected_audit, size))  # fmt: skip
+        made = plan_set_audit(
+            rows, drawn, count_labels(fitted, state), max_error=limit, level=level, attempt=attempt
+        )
+        whole.append(AuditOffer(limit, left=size) if made is None else _offer(
+            limit, made.expected_items, made.expected_spared, size))  # fmt: skip
+    trained = any(stack[-1].by_machine for stack in state.standing.values())
+    return PriceList(size, tuple(accepted), () if trained else tuple(whole), label_seconds(state))
+
+
+def _offer(limit: float, items: int, spared: int, size: int) -> AuditOffer:
+    return AuditOffer(limit, items, items - spared, spared, size - spared)
+
+
+def read_open_rows(
+    fitted: FittedProject,
+    open_: NDArray[np.bool_],
+    classes: Sequence[int] = (),
+    most: int | None = None,
+) -> OpenRows:
+    """Return what the model says of the items of `open_` (n,) that have features, and of `classes`.
+
+    Of more than `most` items it is a uniform sample.
+    """
+    places = np.flatnonzero(open_)
+    if most is not None and len(places) > most:
+        chosen = np.random.default_rng(0).choice(places, most, replace=False)
+        open_ = np.zeros(len(open_), bool)
+        open_[chosen] = True
+    targets = fitted.model.targets
+    sure = [np.zeros(0)]
+    chances: list[list[NDArray[np.float64]]] = [[np.zeros(0)] for _ in classes]
+    said: list[list[NDArray[np.bool_]]] = [[np.zeros(0, bool)] for _ in classes]
+    for _, proba in predict_pieces(fitted, open_):
+        sure.append(targets.confidence(proba))
+        for place, c in enumerate(classes):
+            chances[place].append(targets.class_proba(proba, c))
+            said[place].append(targets.predicted_as(proba, c))
+    return OpenRows(
+        np.concatenate(sure),
+        tuple(map(np.concatenate, chances)),
+        tuple(map(np.concatenate, said)),
+        tuple(classes),
+        len(places) / max(1, int(open_.sum())),
+    )
+
+
+def count_labels(fitted: FittedProject, state: LogState) -> int:
+    """Return the labels that the finished set will have: all items but the skipped ones."""
+    skipped = [ref for ref in state.standing if state.label(ref) is None]
+    return len(fitted.refs) - int((fitted.refs.rows(skipped) >= 0).sum())
+
+
+def price_lines(prices: PriceList, seconds: float | None = None) -> list[str]:
+    """Return the list, one line for each error; without a known pace at 2 s a label."""
+    seconds = seconds or prices.seconds or USUAL_SECONDS
+    lines = [f"At {seconds:.1f} s a label, for {prices.open:,} open items:"]
+    for name, offers in ((SET, prices.whole), (ACCEPTED, prices.accepted)):
+        if offers:
+            lines += [_HEADS[name], *(offer_line(offer, seconds) for offer in offers)]
+    return lines
+
+
+def offer_line(offer: AuditOffer, seconds: float) -> str:
+    """Return the price of one promise."""
+    head = f"  {100 * offer.max_error:>4g} %"
+    if not offer.spared:
+        return f"{head}: not worth it"
+    return (
+        f"{head}: {offer.left:,} labels for you, {offer.audited:,} of them audited, "
+        f"{format_duration(offer.left * seconds)}; {offer.spared:,} spared "
+        f"({format_duration(offer.spared * seconds)})"
+    )
