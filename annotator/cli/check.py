@@ -154,8 +154,7 @@ def _print_result(found: Check, store: SqliteStore, as_json: bool) -> None:
         shares = found.class_shares(state, _MOST_CLASSES)
         typer.echo("\n".join(result_lines(result, shares)))
         if not result.done:
-            folder = shell_quoted(found.project.folder)
-            typer.echo(f"  Continue: annotator check {folder}")
+            typer.echo(f"  Continue: {found.command}")
     if result.rules and not result.done:
         raise typer.Exit(1)
 

@@ -44,6 +44,7 @@ LEVEL = 0.9
 """The confidence of an interval unless another one is asked for."""
 _ASKED_AT_ONCE = 500
 _PANEL_CLASSES = 3
+_MANY_LABELS = 50  # since the model was frozen, before a new check is advised
 
 
 class Check:
@@ -75,6 +76,16 @@ class Check:
     def name(self) -> str:
         """The name that marks the check's labels in the log."""
         return self.frozen.name
+
+    @property
+    def command(self) -> str:
+        """The command that continues the check with the same rules."""
+        words = [f"annotator check {shell_quoted(self.project.folder)}"]
+        if self.rules.max_error is not None:
+            words.append(f"--max-error {self.rules.max_error:g}")
+        rules = [f"{name}={share:g}" for name, share in self.rules.min_found.items()]
+        words += [f"--min-found {shell_quoted(rule)}" for rule in rules]
+        return " ".join(words)
 
     def choose_refs(self, state: LogState, most: int = _ASKED_AT_ONCE) -> None:
         """Choose the next refs to ask: those in the project without a person's answer."""
@@ -150,10 +161,11 @@ class Check:
         if lost := [name for name in frozen.classes if name not in names]:
             words = "is a class", "are classes"
             notes.append(f"{_listed(lost)} {words[len(lost) > 1]} no more. To predict it is wrong.")
-        if len(since) > len(labels):
+        if len(since) >= _MANY_LABELS:
+            folder, model = shell_quoted(self.project.folder), make_printable(frozen.model)
             notes.append(
-                f"{plural(len(since), 'label')} came since {frozen.model} was frozen. To check "
-                f"the model of now: annotator check {shell_quoted(self.project.folder)} --new"
+                f"{len(since):,} labels came since {model} was frozen, the check's among them. To "
+                f"check the model of now: annotator check {folder} --new"
             )
         return tuple(notes)
 

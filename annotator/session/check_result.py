@@ -94,14 +94,14 @@ class CheckResult:
 
 
 def check_panel_lines(result: CheckResult, classes: Sequence[ClassShare]) -> tuple[str, ...]:
-    """Return the result so far in short lines, beside the picture."""
+    """Return the result so far in short lines, beside the picture; the last one is the rule."""
     shares = [
         f"{make_printable(c.name)} {format_percent(c.share.value)} "
         f"({format_interval(c.share.low, c.share.high)})"
         for c in classes
     ]
     each = f"{100 * result.level:g} % each, valid however often you look"
-    return (BLIND_RULE, result.headline, *shares, *map(str, result.rules), each)
+    return (result.headline, *map(str, result.rules), *shares, each, BLIND_RULE)
 
 
 def result_lines(result: CheckResult, classes: Sequence[ClassShare]) -> list[str]:

@@ -61,7 +61,8 @@ def phase_of(session: LabelSession, listed: bool) -> LabelPhase:
     if not listed:
         return LabelPhase.LISTING
     if session.lost:
-        return LabelPhase.LOST
+        meter = session.mode.meter
+        return LabelPhase.AUDITED if meter and meter(session.state).share >= 1 else LabelPhase.LOST
     if session.queue.paused:
         return LabelPhase.LEARNING
     if not progress.items:
@@ -365,7 +366,7 @@ def check_notice(
     if sample is None or phase not in (LabelPhase.AUDITED, LabelPhase.LOST):
         return None
     end, undo = (next(iter(keymap.keys(name)), "^C") for name in ("quit", "undo"))
-    shown = [(line, "text") for line in sample.lines(session.state)[1:]]
+    shown = [(line, "text") for line in sample.lines(session.state)[:-1]]
     if phase is LabelPhase.LOST:
         words = f"{end} shows the result. {undo} takes the last answer back."
         return "The check has shown it", [*shown, (words, "strong")]
