@@ -9,12 +9,13 @@ The pool is represented by a random sample of reference rows.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annotator.learn.candidates import Pool
-from annotator.learn.rows import CHUNK, MAX_KEPT_VALUES, Rows, UnitRows
+from annotator.learn.rows import CHUNK, MAX_KEPT_VALUES, Matrix, Rows, UnitRows, scale_to_unit
 
 MAX_REFERENCES = 1000
 RADIUS_NEIGHBOUR = 10
@@ -22,10 +23,40 @@ RADIUS_NEIGHBOUR = 10
 Array = NDArray[np.float32]
 
 
+class TakesRows(Protocol):
+    """Unit rows by row number."""
+
+    @property
+    def matrix(self) -> Matrix:
+        """The matrix (N, d) that they come from."""
+
+    def take(self, rows: Rows) -> Array:
+        """Return the unit rows (m, d) of matrix rows (m,)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CentredRows:
+    """Unit rows as directions from a centre: what all rows share no longer makes them alike."""
+
+    unit: UnitRows
+    centre: Array
+    """(d,)"""
+
+    @property
+    def matrix(self) -> Matrix:
+        """The matrix (N, d) that they come from."""
+        return self.unit.matrix
+
+    def take(self, rows: Rows) -> Array:
+        """Return the centred unit rows (m, d) of matrix rows (m,)."""
+        return scale_to_unit(self.unit.take(rows) - self.centre)
+
+
 class ReferenceDistances:
     """Squared distances from pool rows to the references; in a small pool all are kept."""
 
-    def __init__(self, unit: UnitRows, references: Array) -> None:
+    def __init__(self, unit: TakesRows, references: Array) -> None:
         self.unit, self.references = unit, references
         N, kept = len(unit.matrix), len(unit.matrix) * len(references) <= MAX_KEPT_VALUES
         self._kept = np.zeros((N, len(references)), dtype=np.float32) if kept else None
@@ -58,7 +89,7 @@ class Coverage:
     """(R,) squared distance to the nearest row asked; infinite before the first."""
     between: ReferenceDistances
 
-    def cover(self, unit: UnitRows, asked: Rows) -> Coverage:
+    def cover(self, asked: Rows) -> Coverage:
         """Return these references with `asked` (k,) covered; rows covered before cost nothing."""
         asked = np.unique(asked)
         fresh = np.setdiff1d(asked, self.asked, assume_unique=True)
@@ -90,24 +121,28 @@ class Coverage:
         return np.asarray(found)
 
 
-def sample_references(unit: UnitRows, rows: Rows, seed: int) -> Coverage:
-    """Draw a random sample of at most 1,000 of `rows`, with nothing covered yet."""
+def sample_references(unit: UnitRows, rows: Rows, seed: int, *, centred: bool = False) -> Coverage:
+    """Draw a random sample of at most 1,000 of `rows`, with nothing covered yet.
+
+    `centred` rows are seen from the mean of the sample.
+    """
     rng = np.random.default_rng([seed, MAX_REFERENCES])
     chosen = np.sort(rng.choice(rows, min(MAX_REFERENCES, len(rows)), replace=False))
-    X = unit.take(chosen)
+    seen: TakesRows = CentredRows(unit, unit.take(chosen).mean(axis=0)) if centred else unit
+    X = seen.take(chosen)
     nothing = np.full(len(chosen), np.inf, dtype=np.float32)
-    return Coverage(chosen, X, first_radius(X), chosen[:0], nothing, ReferenceDistances(unit, X))
+    return Coverage(chosen, X, first_radius(X), chosen[:0], nothing, ReferenceDistances(seen, X))
 
 
-def pool_coverage(pool: Pool) -> Coverage:
+def pool_coverage(pool: Pool, *, centred: bool = False) -> Coverage:
     """Return references among all rows with features; labelled and other shown rows are covered."""
-    N = len(pool.unit.matrix)
+    N, name = len(pool.unit.matrix), "centred coverage" if centred else "coverage"
     rows = np.arange(N) if pool.available is None else np.flatnonzero(pool.available)
-    known = pool.cache.get("coverage")
-    if known is None or known[0] != (pool.seed, len(rows)):
-        known = ((pool.seed, len(rows)), sample_references(pool.unit, rows, pool.seed))
-    covered = known[1].cover(pool.unit, pool.shown)
-    pool.cache["coverage"] = (known[0], covered)
+    mark, known = pool.cache.get(name, (None, None))
+    if known is None or mark != (pool.seed, len(rows)):
+        known = sample_references(pool.unit, rows, pool.seed, centred=centred)
+    covered: Coverage = known.cover(pool.shown)
+    pool.cache[name] = (pool.seed, len(rows)), covered
     return covered
 
 

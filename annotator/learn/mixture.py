@@ -1,6 +1,7 @@
 """The default strategy: rows are drawn from a mixture whose probabilities are known.
 
-A few first labels cover the pool (MaxHerding). Afterwards each row is drawn from
+A few first labels cover the pool (MaxHerding); its rows are seen from their mean, because what
+all images share hides how they differ. Afterwards each row is drawn from
 
     q(i) = 0.10 / N + 0.40 · u_i⁴ / Σ u⁴ + 0.50 · [i = g]
 
@@ -88,6 +89,11 @@ class _Draw:
         if wanted is not None:
             self.likely = self._best(pool.proba[:, wanted], 1 + want)
         self.coverage = pool_coverage(pool)
+        self.start: Coverage | None = None
+        if len(pool.labelled) < self.cold:
+            self.start = pool_coverage(pool, centred=True)
+        else:
+            pool.cache.pop("centred coverage", None)  # its distances are large
         self.herd: _HerdingPart | None = None
         self.taken: list[int] = []
 
@@ -106,13 +112,12 @@ class _Draw:
 
     def _cold(self) -> int:
         rows = self.open.uniform(self.rng, COLD_CANDIDATES)
-        cover, radius = self._covered(), self.coverage.radius
-        gains = cover.gains(cover.kernel(rows, radius), radius)
+        cover = self._covered(self.coverage if self.start is None else self.start)
+        gains = cover.gains(cover.kernel(rows, cover.radius), cover.radius)
         return int(rows[gains.argmax()])
 
-    def _covered(self) -> Coverage:
-        taken = np.array(self.taken, dtype=np.int64)
-        return self.coverage.cover(self.pool.unit, np.append(self.coverage.asked, taken))
+    def _covered(self, before: Coverage) -> Coverage:
+        return before.cover(np.append(before.asked, np.array(self.taken, dtype=np.int64)))
 
     def _mixed(self, asked: int) -> tuple[int, float, str]:
         name, candidates = self._turn(asked)
@@ -168,7 +173,7 @@ class _Draw:
 
     def _novel(self) -> Rows:
         """Return the reference row farthest from all asked rows; empty if all were asked."""
-        covered = self._covered()
+        covered = self._covered(self.coverage)
         nearest = np.where(self.open.mask[covered.rows], covered.nearest, 0)
         place = int(nearest.argmax())
         return covered.rows[place : place + int(nearest[place] > NOVEL_DISTANCE)]
@@ -176,7 +181,7 @@ class _Draw:
     def _choose(self, name: str, candidates: Rows) -> int:
         if name != "herding" or self.herd is None:
             return int(candidates[0])
-        gains = self.herd.gains(self._covered())
+        gains = self.herd.gains(self._covered(self.coverage))
         gains[np.isin(self.herd.rows, self.taken)] = -1
         return int(self.herd.rows[gains.argmax()])
 

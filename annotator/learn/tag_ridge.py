@@ -20,7 +20,7 @@ from annotator.learn.calibrate import (
     TOLERANCE,
     penalty_strength,
 )
-from annotator.learn.ridge import PENALTIES, RidgeLOO
+from annotator.learn.ridge import RidgeLOO
 from annotator.learn.solve import Array
 from annotator.learn.targets import TagSets
 
@@ -135,14 +135,16 @@ class TagRidge(RidgeLOO):
     def _encode(self, y: NDArray[Any]) -> Array:
         return y.astype(np.float64)
 
-    def _best_penalty(self, path: list[Array], y: NDArray[Any]) -> float:
+    def _losses(self, path: list[Array], y: NDArray[Any]) -> list[float]:
         Y = self._encode(y)
         some = slice(None, None, max(1, Y.size // MAX_COMPARED))
-        losses = [
+        return [
             _log_loss(fit_tag_calibration(loo[some], Y[some]).logits(loo[some]), Y[some])
             for loo in path
         ]
-        return PENALTIES[int(np.argmin(losses))]
+
+    def _telling(self, y: NDArray[Any]) -> NDArray[np.bool_]:
+        return np.ones(len(y), bool)
 
     def _calibrate(self) -> None:
         Y = self._encode(self._y)

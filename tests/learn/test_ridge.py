@@ -118,6 +118,55 @@ def test_one_class_only_and_classes_never_seen() -> None:
     assert RidgeLOO(1).fit(X, np.zeros(25, int)).predict_proba(X) == pytest.approx(1)
 
 
+def activations(n: int, seed: int = 0) -> tuple[Array, NDArray[np.int64]]:
+    """Two classes that differ in small numbers, beside a few large ones that say nothing."""
+    rng, y = np.random.default_rng(seed), labels(n, 2, seed)
+    small = rng.exponential(0.02 + 0.012 * (y[:, None] == np.arange(60) % 2))
+    X = np.concatenate([small, rng.exponential(1.0, (n, 6))], axis=1)
+    return X / np.linalg.norm(X, axis=1, keepdims=True), y
+
+
+def test_where_small_numbers_tell_classes_apart_the_model_takes_square_roots() -> None:
+    X, y = activations(400)
+    model = RidgeLOO(2).fit(X[:100], y[:100])
+    assert model.rooted
+    proba = model.predict_proba(X[100:].astype(np.float32))
+    assert proba.dtype == np.float32
+    signed = np.append(X, np.full((len(X), 1), -1e-6), axis=1)
+    plain = RidgeLOO(2).fit(signed[:100], y[:100])
+    assert not plain.rooted
+    right = (proba.argmax(axis=1) == y[100:]).mean()
+    assert right > (plain.predict_proba(signed[100:]).argmax(axis=1) == y[100:]).mean() + 0.03
+
+
+def test_with_square_roots_too_leave_one_out_is_exact_and_growth_changes_nothing() -> None:
+    X, y = activations(61)
+    warm = None
+    for n in range(1, len(y) + 1):
+        warm = RidgeLOO(2).fit(X[:n], y[:n], warm=warm)
+    assert warm is not None and warm.rooted
+    roots = np.sqrt(X) / np.linalg.norm(np.sqrt(X), axis=1, keepdims=True)
+    expected = brute_force(roots, y, 2, warm.penalty)
+    np.testing.assert_allclose(warm.loo_scores(), expected, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(warm.coef_, RidgeLOO(2).fit(X, y).coef_, rtol=0, atol=1e-8)
+
+
+def test_a_model_with_square_roots_takes_rows_of_any_sign() -> None:
+    model = RidgeLOO(2).fit(*activations(100))
+    odd = np.stack([np.full(66, -1.0), np.append(np.zeros(65), 1.0)])
+    assert np.isfinite(model.predict_proba(odd)).all()
+
+
+def test_labels_that_are_alone_in_their_class_do_not_choose_the_penalty() -> None:
+    rng, y = np.random.default_rng(1), np.array([0, *range(9)])
+    centres = rows(9, 30, seed=1)
+    X = centres[y] + 0.1 * rng.normal(size=(10, 30))
+    unseen = centres[np.arange(90) % 9] + 0.1 * rng.normal(size=(90, 30))
+    model = RidgeLOO(9).fit(X / np.linalg.norm(X, axis=1, keepdims=True), y)
+    found = model.predict_proba(unseen / np.linalg.norm(unseen, axis=1, keepdims=True))
+    assert (found.argmax(axis=1) == np.arange(90) % 9).mean() > 0.9
+
+
 def test_the_penalty_is_reviewed_every_ten_labels_and_later_more_rarely() -> None:
     assert [reviewed_at(n) for n in (0, 9, 10, 19, 299, 300, 349, 999, 1000, 1249)] == [
         0, 0, 10, 10, 290, 300, 300, 950, 1000, 1000,
