@@ -43,7 +43,8 @@ def review(
         str | None,
         typer.Option(
             help="The queue: gold, disagreements, disputed, duplicates, errors, neighbours, "
-            "outliers, overlooked, misplaced, swapped, flagged or skipped. Default: all.",
+            "outliers, overlooked, misplaced, swapped, flagged or skipped. Default: all of them. "
+            "unreviewed has every label that no review confirmed.",
             autocompletion=complete_names("annotator.curate.review_case:QUEUES"),
         ),
     ] = None,
@@ -105,7 +106,7 @@ def _find_cases(
     project: ProjectFolder, refs: RefTable, queue: str | None, order: str, progress: str
 ) -> tuple[Evidence, ReviewQueues]:
     """Find the cases, with messages on stderr about slow steps."""
-    from annotator.curate.review_case import QUEUES
+    from annotator.curate.review_case import DOUBTFUL_QUEUES
     from annotator.curate.review_evidence import gather_evidence
     from annotator.curate.review_queues import find_cases
     from annotator.log.entries import replay
@@ -117,7 +118,7 @@ def _find_cases(
     if (count := state.counts.total() - state.counts[None]) > _MANY_ITEMS:
         typer.echo(f"comparing {count:,} labels with each other …", err=True)
     evidence = gather_evidence(project, state)
-    queues = tuple(QUEUES) if queue is None else (queue,)
+    queues = DOUBTFUL_QUEUES if queue is None else (queue,)
     found = find_cases(project, store, state, evidence, prints, queues, order)
     store.close()
     return evidence, found

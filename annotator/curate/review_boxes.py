@@ -121,12 +121,13 @@ def _compare_image(
     doubts = doubt_boxes(_corners([b.box for b in there]), [b.name or "" for b in there], predicted)
     # What is there need not be of the class that is looked for: a rejected box was looked at.
     looked_at = doubt_boxes(_corners([b.box for b in boxes]), [""] * len(boxes), predicted)
+    overlooked = np.minimum(doubts.overlooked, looked_at.overlooked)
     is_open = np.array([state.decision(row.ref) is None for row in rows])
     vague = np.array([row.name in GENERIC_NAMES for row in rows])
     swapped = np.where((doubts.other >= 0) & ~vague[doubts.other], doubts.swapped, 0.0)
     return BoxComparison(
         there, list(rows),
-        doubts._replace(overlooked=looked_at.overlooked * is_open, swapped=swapped), places,
+        doubts._replace(overlooked=overlooked * is_open, swapped=swapped), places,
     )  # fmt: skip
 
 

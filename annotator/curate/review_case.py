@@ -25,8 +25,11 @@ QUEUES: dict[str, str] = {
     "swapped": "boxes of the wrong class, by a detector",
     "flagged": "flagged while labelling",
     "skipped": "skipped while labelling",
+    "unreviewed": "labels that no review has confirmed, the least probable first",
 }
 """Queue to its description, in the order in which they are offered."""
+DOUBTFUL_QUEUES = tuple(queue for queue in QUEUES if queue != "unreviewed")
+"""The queues that are offered without a request."""
 
 
 @dataclass(frozen=True, slots=True)

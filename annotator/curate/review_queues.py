@@ -15,7 +15,7 @@ from annotator.curate.review_boxes import (
     find_box_cases,
     why_no_boxes,
 )
-from annotator.curate.review_case import ORDERS, QUEUES, ReviewCase
+from annotator.curate.review_case import DOUBTFUL_QUEUES, ORDERS, ReviewCase
 from annotator.curate.review_evidence import Evidence
 from annotator.hits.scores import GoldAnswer, gold_answers
 from annotator.images.near_duplicates import Fingerprints, connected_components, feature_duplicates
@@ -23,7 +23,14 @@ from annotator.learn.label_conflicts import MIN_VOTES, find_likely_errors
 from annotator.learn.outliers import NEAREST
 from annotator.learn.tag_conflicts import find_tag_errors
 from annotator.log.agreement import find_dispute, independent_labels, is_repeat
-from annotator.log.entries import Action, Entry, LogState, is_settled, review_queue_of
+from annotator.log.entries import (
+    Action,
+    Entry,
+    LogState,
+    confirmations,
+    is_settled,
+    review_queue_of,
+)
 from annotator.log.store import SqliteStore
 from annotator.project.class_tree import ClassTree
 from annotator.project.label_sets import toggle_class
@@ -77,7 +84,7 @@ def find_cases(
     state: LogState,
     evidence: Evidence,
     prints: Fingerprints,
-    queues: Sequence[str] = tuple(QUEUES),
+    queues: Sequence[str] = DOUBTFUL_QUEUES,
     order: str = "likely",
 ) -> ReviewQueues:
     """Find the cases of `queues` that no review has settled, in one of `ORDERS`."""
@@ -157,6 +164,20 @@ def _outliers(material: QueueInputs) -> Iterator[ReviewCase]:
         assert decision is not None
         reason = f"{NEAREST} nearest items up to {distance:.2f} away, usual is {found.usual:.2f}"
         yield _make_case("outliers", decision, reason, distance)
+
+
+def _unreviewed(material: QueueInputs) -> Iterator[ReviewCase]:
+    """Yield all labels that no review has confirmed, the least probable first."""
+    evidence = material.evidence
+    for ref, stack in material.state.standing.items():
+        if stack[-1].action is Action.LABEL and not confirmations(stack):
+            row = evidence.row(ref)
+            own = None if row < 0 or evidence.has_sets else evidence.own_probability(row)
+            said = (
+                "" if own is None else f"; without this label its chance is {_format_chance(own)}"
+            )
+            doubt = 0.0 if own is None else 1 - own
+            yield _make_case("unreviewed", stack[-1], f"no review has confirmed it{said}", doubt)
 
 
 def _box_finder(queue: str) -> Callable[[QueueInputs], Iterator[ReviewCase]]:
@@ -314,4 +335,5 @@ _FINDERS: Mapping[str, Callable[[QueueInputs], Iterator[ReviewCase]]] = {
     **{queue: _box_finder(queue) for queue in BOX_QUEUES},
     "flagged": _flagged,
     "skipped": _skipped,
+    "unreviewed": _unreviewed,
 }

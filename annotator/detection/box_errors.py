@@ -52,6 +52,7 @@ def doubt_boxes(boxes: FloatArray, names: Sequence[str], predicted: Detections) 
     theirs = np.where(~same & (ious >= SAME_PLACE), fit, -1.0)
     each, better, other = np.arange(n), mine.argmax(axis=1), theirs.argmax(axis=1)
     has_mine, has_theirs = mine.max(axis=1) >= 0, theirs.max(axis=1) >= 0
+    overlooked[better[has_mine]] = 0.0  # the object of a box, which may lie beside it
     misplaced = predicted.scores[better] * (1 - ious[each, better])
     swapped = fit[each, other] * (1 - np.maximum(0, mine.max(axis=1)))
     return BoxDoubts(

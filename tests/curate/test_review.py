@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from annotator.curate.review_case import QUEUES
+from annotator.curate.review_case import DOUBTFUL_QUEUES
 from annotator.curate.review_evidence import gather_evidence
 from annotator.curate.review_queues import describe_opposing
 from annotator.features.store import FeatureStore
@@ -226,7 +226,7 @@ def test_without_features_the_other_queues_work(bench: Bench) -> None:
     found = bench.found()
     assert found.counts["flagged"] == 1
     assert "annotator features" in found.why_not["errors"]
-    assert set(found.cases) | set(found.why_not) == set(QUEUES)
+    assert set(found.cases) | set(found.why_not) == set(DOUBTFUL_QUEUES)
 
 
 def test_the_rule_of_confident_learning_by_hand() -> None:

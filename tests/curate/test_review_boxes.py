@@ -98,6 +98,7 @@ def test_the_other_box_takes_the_label_and_one_undo_takes_it_back(project: Proje
     session = LabelSession(store, project.settings.names, annotator="bo")
     evidence = gather_evidence(project, replay(store.entries()))
     review = Review(session, cases(project), evidence, "misplaced")
+    assert review.queues["overlooked"] == 0  # it is the object of a box
     assert len(review.take_other_box()) == 2
     label = session.state.label
     assert (label(MOVED), label(better)) == ("none", "cat")

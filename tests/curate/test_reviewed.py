@@ -47,6 +47,16 @@ def test_status_has_a_bar_and_python_the_names(bench: Bench) -> None:
     assert "█░" in line
 
 
+def test_the_queue_of_what_no_review_confirmed_ends(bench: Bench) -> None:
+    listed = run(bench, "review", "--queue", "unreviewed", "--list").splitlines()
+    refs = [line.split("\t")[1] for line in listed]
+    assert sorted(refs) == sorted(set(bench.refs[:60]) - set(WRONG))
+    assert "unreviewed" not in json.loads(run(bench, "review", "--json"))["queues"]
+    bench.label("22.png", "ok", who="ana")  # changed after its review
+    listed = run(bench, "review", "--queue", "unreviewed", "--list", "-n", "1").splitlines()
+    assert listed[0].split("\t")[1] == "22.png"
+
+
 def test_a_search_and_an_export_know_who_confirmed(bench: Bench, tmp_path: Path) -> None:
     assert run(bench, "search", "reviewed").split() == WRONG
     assert run(bench, "search", "reviewed:cy").split() == ["22.png"]
