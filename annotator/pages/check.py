@@ -57,6 +57,7 @@ class CheckSource(SessionSource):
         }
         return Page(
             refs, self._label, self._select, CHECK, self._rest, draws, number=self._count,
+            selected=dict.fromkeys(refs) if self._size == 1 and not self._label else {},
             note=check.result(state).headline,
         )  # fmt: skip
 

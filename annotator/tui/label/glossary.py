@@ -10,7 +10,8 @@ import re
 GLOSSARY = {
     "pool error": "The share of the whole pool that the current model labels wrongly, estimated "
     "from the labels whose probability of being drawn is known.",
-    "interval": "A 90 % interval holds the true value in 9 of 10 cases.",
+    "interval": "A 90 % interval holds the true value in 9 of 10 cases: that of the panel at the "
+    "moment you look, those of a check however often you look.",
     "n_eff": "The effective number of labels: the estimate is as exact as if this number of "
     "labels had been drawn evenly. The panel shows the estimate from 8 on.",
     "target error": "The error below which you may stop, `target_error` in annotator.toml.",
@@ -37,6 +38,8 @@ GLOSSARY = {
     "entropy": "A strategy: items on which the model is most uncertain over all classes.",
     "audit": "A test of the frozen model: items drawn at random, which you label without seeing "
     "its predictions.",
+    "check": "A measurement of the frozen model: random items, which you label without seeing its "
+    "predictions. Its intervals hold however often you look.",
     "second opinion": "Your label for an item that another annotator has labelled. It is compared "
     "with the first label and never replaces it.",
     "near-duplicate": "An item that looks almost the same: the same file, almost the same image, "
@@ -55,6 +58,7 @@ _PATTERNS = {
     "pages": r"\bpages\b|· \S \d",
     "finish": r"\bfinish (to )?\d",
     "hunt": r"\bhunt",
+    "check": r"\bchecked\b|\bcheck-\d",
     "strategy": r"at random|\bherding-mix\b|\bmargin\b|\bentropy\b|\bleast-confidence\b|\bseed\b"
     r"|\buherding\b|\btypiclust\b|\bcoreset\b|\bbadge\b",
     "lease": r"\bleased\b",
