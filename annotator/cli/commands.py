@@ -29,6 +29,7 @@ COMMANDS = {
     "cluster": ("cluster", "Group items that look alike."),
     "map": ("map", "Show all items as points, near each other if alike."),
     "features": ("features", "Compute the features that the model learns from."),
+    "words": ("words", "Start from the names of the classes, without a label."),
     "check": ("check", "Measure the model's error on random items, at every look."),
     "finish": ("finish", "Let the model label the rest, certified by an audit."),
     "review": ("review", "Review doubtful labels."),

@@ -29,6 +29,7 @@ from annotator.cli.project_options import (
     ProjectArgument,
     StrategyOption,
     ThemeOption,
+    ZeroShotOption,
     check_setting_names,
     find_refs_of_others,
     list_names,
@@ -62,6 +63,7 @@ def run(
     strategy: StrategyOption = None,
     find: FindOption = None,
     estimator: EstimatorOption = None,
+    zero_shot: ZeroShotOption = None,
     context: ContextOption = None,
     model: ModelOption = None,
     keymap: KeymapOption = None,
@@ -105,7 +107,7 @@ def run(
     changes = {
         "strategy": strategy, "find": find, "estimator": estimator, "context": context,
         "model": model, "keymap": keymap, "theme": theme, "annotator": annotator,
-        "graphics": graphics,
+        "graphics": graphics, "zero_shot": zero_shot,
     }  # fmt: skip
 
     def check(settings: Settings) -> None:

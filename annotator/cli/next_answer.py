@@ -81,6 +81,7 @@ def _item_as_dict(
         "classes": list(project.settings.names),
         "multi_label": project.settings.multi_label,
         "prediction": proba and {name: round(p, 4) for name, p in proba.items()},
+        "by_name": session.learner.is_by_name(proba, session.class_counts),
         "picked_by": pick.component or None,
     }
 

@@ -58,6 +58,15 @@ FindOption = Annotated[
     str | None,
     typer.Option(help="Search for this rare class.", autocompletion=complete_classes),
 ]
+ZeroShotOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="ANNOTATOR_ZERO_SHOT",
+        help="Start from the names of the classes where texts are read (annotator words): auto "
+        "or off.",
+        autocompletion=complete_names("annotator.project.settings:ZERO_SHOT_MODES"),
+    ),
+]
 EstimatorOption = Annotated[
     str | None,
     typer.Option(
@@ -140,6 +149,7 @@ def check_setting_names(settings: Settings) -> None:
     from annotator.errors import bullet_list
     from annotator.learn.model import load_estimator
     from annotator.learn.registry import STRATEGIES
+    from annotator.project.settings import ZERO_SHOT_MODES
 
     problems = [
         f"there is no {kind} {make_printable(repr(name))}; choose one of "
@@ -150,6 +160,8 @@ def check_setting_names(settings: Settings) -> None:
         )
         if name is not None and name not in known
     ]
+    if settings.zero_shot not in ZERO_SHOT_MODES:
+        problems.append(f"zero-shot is auto or off, not {make_printable(settings.zero_shot)}")
     try:
         load_estimator(settings.estimator)
     except ProjectError as error:

@@ -86,10 +86,11 @@ class Backbone:
         self._device = choose_device(torch, device)
         self._dtype = choose_dtype(torch, dtype, self._device)
         self.batch_size = batch_size or _BATCHES[self._device.partition(":")[0]]
-        self._model, self._output = _load_network(folder, name)
+        self._model, self._output = self._load(folder, name)
         self._model = self._model.to(self._device, self._dtype).eval()
-        self._input = _read_input(folder, self._model.config)
-        self._patch = _patch_side(self._model.config)
+        config = getattr(self._model.config, "vision_config", self._model.config)
+        self._input = _read_input(folder, config)
+        self._patch = _patch_side(config)
         self._mean, self._std = (
             torch.tensor(values, device=self._device).view(1, 3, 1, 1)
             for values in (self._input.mean, self._input.std)
@@ -146,9 +147,15 @@ class Backbone:
         with self._stream(), self._torch.inference_mode():
             pixels = self._torch.from_numpy(pictures).to(self._device).permute(0, 3, 1, 2)
             values = (pixels.float() * self._input.scale - self._mean) / self._std
-            outputs = self._model(**self._arguments(values.to(self._dtype)))
-            vectors = _pool_outputs(outputs, self._output).float().cpu().numpy()
+            arguments = self._arguments(values.to(self._dtype))
+            vectors = self._vectors(arguments).float().cpu().numpy()
         return np.asarray(vectors, np.float32)
+
+    def _load(self, folder: Path, name: str) -> tuple[Any, str]:
+        return _load_network(folder, name)
+
+    def _vectors(self, arguments: dict[str, Any]) -> Any:
+        return _pool_outputs(self._model(**arguments), self._output)
 
     def _stream(self) -> AbstractContextManager[Any]:
         """Return a GPU queue for each thread: one copies while another computes."""

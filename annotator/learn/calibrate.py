@@ -56,6 +56,11 @@ def softmax(scores: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(found / found.sum(axis=-1, keepdims=True))
 
 
+def sigmoid(logits: NDArray[Any]) -> NDArray[Any]:
+    """Return 1 / (1 + e^−x), without overflow."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)))
+
+
 def log_softmax(scores: NDArray[Any]) -> NDArray[Any]:
     """Return the logarithms of the softmax along the last axis."""
     below = scores - scores.max(axis=-1, keepdims=True)

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from annotator.learn.rows import CHUNK, Rows, UnitRows
 from annotator.learn.targets import ONE_CLASS, Targets
+from annotator.learn.text_prior import TextPrior
 
 _TRIES = 200
+MAX_TEXT_COLUMNS = 8  # classes whose scores are kept for all rows
 
 
 class OpenRows:
@@ -87,6 +89,28 @@ def chunk_sums(weights: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.add.reduceat(weights, np.arange(0, len(weights), CHUNK), dtype=np.float64)
 
 
+class TextScores:
+    """The scores of pool rows by the texts of classes, each computed once."""
+
+    def __init__(self, prior: TextPrior, unit: UnitRows) -> None:
+        self.prior, self._unit = prior, unit
+        self._columns: dict[int, NDArray[np.float32]] = {}
+
+    def scores(self, rows: Rows, c: int) -> NDArray[np.float32]:
+        """Return the scores (m,) of rows (m,) for class c."""
+        column = self._columns.pop(c, None)
+        if column is None:
+            column = np.full(len(self._unit.matrix), np.nan, np.float32)
+        self._columns[c] = column  # the latest last
+        if len(self._columns) > MAX_TEXT_COLUMNS:
+            self._columns.pop(next(iter(self._columns)))
+        unknown = rows[np.isnan(column[rows])]
+        for start in range(0, len(unknown), CHUNK):
+            part = unknown[start : start + CHUNK]
+            column[part] = self.prior.class_scores(self._unit.take(part), c)
+        return np.asarray(column[rows])
+
+
 @dataclass(frozen=True, slots=True)
 class Pool:
     """The data that a strategy may use.
@@ -125,5 +149,9 @@ class Pool:
     """Values that a strategy keeps between steps, only to save time."""
     targets: Targets = ONE_CLASS
     """The kind of label that the probabilities predict: one class, or a set of tags."""
+    text: TextScores | None = None
+    """The scores by the texts of the classes, if their names are used."""
+    trusts_text: bool = False
+    """True while leave-one-out finds the texts useful, or there is nothing to judge them by."""
     labels: int | None = None
     """The number of labels so far, with features or not; None: the sum of `counts`."""

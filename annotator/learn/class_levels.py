@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.learn.targets import Labels, Mask, OneClass, Proba, Rows, expand_classes
+from annotator.learn.text_prior import TextPrior
 
 Parents = tuple[int, ...]
 """The place of the parent of each class, -1 at the top of the tree."""
@@ -79,9 +80,14 @@ class LevelModels:
     After `fit`: an inner class has no probability of its own, unless no class below it has labels.
     """
 
-    def __init__(self, make: Callable[[int], Any], parents: Parents) -> None:
-        """Set up the levels; `make` returns an unfitted estimator of a number of classes."""
-        self._make, self._parents = make, parents
+    def __init__(
+        self, make: Callable[..., Any], parents: Parents, text: TextPrior | None = None
+    ) -> None:
+        """Set up the levels; `make` returns an unfitted estimator of a number of classes.
+
+        It takes the scores of their texts as well, if there is a `text`.
+        """
+        self._make, self._parents, self._text = make, parents, text
         self.classes_ = np.arange(len(parents))
         self.targets = TreeClasses(parents)
         self._levels: list[_Level] = []
@@ -89,7 +95,7 @@ class LevelModels:
 
     def unfitted(self) -> LevelModels:
         """Return the same levels without what they learnt."""
-        return type(self)(self._make, self._parents)
+        return type(self)(self._make, self._parents, self._text)
 
     def fit(self, X: NDArray[Any], y: Labels, warm: LevelModels | None = None) -> LevelModels:
         """Learn from unit rows X (n, d) and y (n,), at each level from the labels that reach it."""
@@ -102,17 +108,23 @@ class LevelModels:
                 for line, leaf in zip(lines, leaves, strict=True)
             ])  # fmt: skip
             reached = np.flatnonzero(place[y] >= 0)
-            if not len(reached):
+            if not len(reached) and self._text is None:
                 break
             old = before[depth].estimator if depth < len(before) else None
-            level = _Level(self._make, place, [c for c, line in enumerate(lines)
-                                               if len(line) == depth + 1])  # fmt: skip
+            members = [c for c, line in enumerate(lines) if len(line) == depth + 1]
+            level = _Level(self._make, place, members, self._text)
             self._levels.append(level.fit(X[reached], y[reached], reached, old, X))
         return self
 
     def predict_proba(self, X: NDArray[Any]) -> Proba:
         """Return probabilities (m, C) of unit rows X (m, d)."""
         return self._join([level.proba(X) for level in self._levels])
+
+    @property
+    def text_weight(self) -> float:
+        """The largest weight of the texts on any level."""
+        weights = [getattr(level.estimator, "text_weight", 0.0) for level in self._levels]
+        return float(max(weights, default=0.0))
 
     def _join(self, levels: list[Proba]) -> Proba:
         """Return the probabilities (m, C) of all classes from those of each level (m, C)."""
@@ -138,22 +150,31 @@ class LevelModelsLOO(LevelModels):
         return self._join([level.loo_proba(self._rows) for level in self._levels])
 
 
-def make_level_models(make: Callable[[int], Any], parents: Parents) -> LevelModels:
+def make_level_models(
+    make: Callable[..., Any], parents: Parents, text: TextPrior | None = None
+) -> LevelModels:
     """Return unfitted levels of a tree, with leave-one-out if `make`'s estimators have it."""
     kind = LevelModelsLOO if hasattr(make(1), "loo_proba") else LevelModels
-    return kind(make, parents)
+    return kind(make, parents, text)
 
 
 class _Level:
     """The estimator of one level, whose columns are its classes and the leaves above it."""
 
-    def __init__(self, make: Callable[[int], Any], place: Rows, members: list[int]) -> None:
+    def __init__(
+        self,
+        make: Callable[..., Any],
+        place: Rows,
+        members: list[int],
+        text: TextPrior | None = None,
+    ) -> None:
         """Set the level up; `place` (C,) is each class's class on this level, -1 if none."""
         self._place, self.members = place, members
         self._nodes = np.unique(place[place >= 0])
-        self.estimator = make(len(self._nodes))
-        self.seen = np.zeros(len(place), bool)
-        """(C,) True for classes of this level with labels."""
+        words = () if text is None else (text.take(self._nodes),)
+        self.estimator = make(len(self._nodes), *words)
+        self.seen = np.full(len(place), text is not None)
+        """(C,) True for classes of this level with labels, or else with a text."""
         self._n, self._out_of_sample = 0, np.zeros((0, len(place)), np.float32)
         self._reached = np.zeros(0, np.int64)
 

@@ -27,7 +27,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.learn.candidates import Pool
+from annotator.learn.candidates import Pool, TextScores
 from annotator.learn.coverage import Coverage, pool_coverage, shrunk_radius
 from annotator.learn.rows import Rows
 from annotator.learn.stopping import rare_class
@@ -37,6 +37,7 @@ from annotator.learn.targets import ONE_CLASS, Targets
 MIN_UNCERTAINTY = 1e-6  # the least uncertainty, so that a sure model still gives every row a q
 WARM_CANDIDATES = 250  # UHerding chooses among this many uncertain and as many random rows
 COLD_CANDIDATES = 500
+NAMED_SHARE = 0.05  # of these the rows that the text of a class describes best
 USUAL_TURNS = ("herding", "margin")
 HUNT_TURNS = ("margin", "find", "novel")
 FIND_TURNS = ("find", "margin", "find", "novel")  # if the annotator asked for the search
@@ -86,7 +87,11 @@ class _Draw:
         self.audits, self.spread = mix.audits, mix.spread if wanted is None else mix.hunting
         self.uncertain = self._best(pool.targets.margin(pool.proba), WARM_CANDIDATES + want)
         self.likely = self.uncertain[:0]
-        if wanted is not None:
+        self.by_name = self._class_by_name()
+        if self.by_name is not None and pool.text is not None:
+            scores = pool.text.scores(pool.rows, self.by_name)
+            self.likely = self._best(scores, 1 + want)
+        elif wanted is not None:
             self.likely = self._best(pool.proba[:, wanted], 1 + want)
         self.coverage = pool_coverage(pool)
         self.start: Coverage | None = None
@@ -96,6 +101,20 @@ class _Draw:
             pool.cache.pop("centred coverage", None)  # its distances are large
         self.herd: _HerdingPart | None = None
         self.taken: list[int] = []
+
+    def _class_by_name(self) -> int | None:
+        """Return a class without labels, to be found by its name; the one searched for, if any."""
+        pool, asked = self.pool, len(self.pool.shown)
+        if pool.text is None or (pool.find is not None and pool.counts[pool.find]):
+            return None
+        if pool.find is not None:
+            return pool.find
+        if not pool.trusts_text:
+            return None
+        missing = np.flatnonzero((pool.counts == 0) & ~pool.targets.inner(len(pool.counts)))
+        if not len(missing) or asked >= max(HUNT_LABELS, self.cold):
+            return None
+        return int(missing[asked % len(missing)])
 
     def _best(self, utilities: Utilities, want: int) -> Rows:
         return self.pool.rows[largest_utilities(utilities, want, self.rng)]
@@ -112,9 +131,26 @@ class _Draw:
 
     def _cold(self) -> int:
         rows = self.open.uniform(self.rng, COLD_CANDIDATES)
+        if self.pool.text is not None:
+            rows = self._named(self.pool.text, rows)
         cover = self._covered(self.coverage if self.start is None else self.start)
         gains = cover.gains(cover.kernel(rows, cover.radius), cover.radius)
         return int(rows[gains.argmax()])
+
+    def _named(self, text: TextScores, rows: Rows) -> Rows:
+        """Return those of `rows` that the text of a class describes best, at every third turn.
+
+        For a class that is searched for it is the likeliest row of all, at every other turn.
+        """
+        pool, turn = self.pool, len(self.pool.shown) + len(self.taken)
+        if self.by_name is not None and pool.find is not None:
+            likely = self.open.free(self.likely)[:1]
+            return likely if len(likely) and turn % 2 else rows
+        few = np.flatnonzero((pool.counts < 2) & ~pool.targets.inner(len(pool.counts)))
+        if turn % 3 or not len(few) or not pool.trusts_text:
+            return rows
+        best = np.argsort(-text.scores(rows, int(few[turn // 3 % len(few)])), kind="stable")
+        return np.asarray(rows[best[: max(1, int(NAMED_SHARE * len(rows)))]])
 
     def _covered(self, before: Coverage) -> Coverage:
         return before.cover(np.append(before.asked, np.array(self.taken, dtype=np.int64)))
@@ -161,8 +197,13 @@ class _Draw:
 
     def _turns(self, asked: int) -> tuple[str, ...]:
         found = int((self.pool.counts > 0).sum())
-        if len(self.likely) and found > 1:
+        if self.by_name is not None and self.pool.find is None:
+            return (*self._usual_turns(found, asked), "find")
+        if len(self.likely) and (found > 1 or self.by_name is not None):
             return HUNT_TURNS if self.pool.find is None else FIND_TURNS
+        return self._usual_turns(found, asked)
+
+    def _usual_turns(self, found: int, asked: int) -> tuple[str, ...]:
         if found < 2 and len(self.pool.counts) > 1:
             return ("novel", "herding")  # the model cannot predict anything yet
         return (

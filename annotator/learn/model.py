@@ -16,6 +16,7 @@ from annotator.learn.ridge import RidgeLOO
 from annotator.learn.rows import CHUNK, UnitRows, normalize_rows
 from annotator.learn.tag_ridge import TagRidge
 from annotator.learn.targets import ONE_CLASS, TagSets, Targets, expand_classes
+from annotator.learn.text_prior import TextPrior
 
 FOLDS = 5
 
@@ -87,17 +88,19 @@ class OneVsRest:
         return np.stack(columns, axis=1)
 
 
-def make_estimator(name: str, C: int, *, tags: bool, parents: Parents = ()) -> Any:
+def make_estimator(
+    name: str, C: int, *, tags: bool, parents: Parents = (), text: TextPrior | None = None
+) -> Any:
     """Return a new estimator of that name for C classes or, with `tags`, for C tags.
 
-    `parents` make the classes a tree.
+    `parents` make the classes a tree; `text` scores them by their names, which only ridge uses.
     """
     make = load_estimator(name)
     if parents:
-        return make_level_models(make, parents)
-    if not tags:
-        return make(C)
-    return TagRidge(C) if make is RidgeLOO else OneVsRest(make, C)
+        return make_level_models(make, parents, text if make is RidgeLOO else None)
+    if make is RidgeLOO:
+        return (TagRidge if tags else RidgeLOO)(C, text)
+    return OneVsRest(make, C) if tags else make(C)
 
 
 def versioned_model_name(estimator: str, version: int) -> str:
@@ -140,6 +143,11 @@ class FittedModel:
         return found
 
     @property
+    def text_weight(self) -> float:
+        """The weight of the classes' texts; 0 if they have no part in the model."""
+        return float(getattr(self.estimator, "text_weight", 0.0))
+
+    @property
     def calibrated(self) -> bool:
         """True if the estimator has leave-one-out of its own, and so is calibrated by it."""
         return hasattr(self.estimator, "loo_proba")
@@ -179,20 +187,22 @@ def fit_model(
     y: NDArray[Any],
     warm: object = None,
     parents: Parents = (),
+    text: TextPrior | None = None,
 ) -> FittedModel:
     """Fit the estimator of that name on unit rows X (n, d) and labels y of C classes or tags.
 
     `warm`, an earlier fit, saves time if it is one of the same estimator. `parents` make the
-    classes a tree. Raises `ProjectError` for an unknown name, `ExtraMissing` if the estimator's
-    package is absent.
+    classes a tree. With `text`, ridge shrinks towards the scores of the classes' names. Raises
+    `ProjectError` for an unknown name, `ExtraMissing` if the estimator's package is absent.
     """
-    fresh = make_estimator(estimator, C, tags=y.ndim == 2, parents=parents)
+    fresh = make_estimator(estimator, C, tags=y.ndim == 2, parents=parents, text=text)
     grows = type(warm) is type(fresh) and not isinstance(fresh, OneVsRest)
     if grows:
         fresh.fit(X, y, warm=warm)
     else:
         fresh.fit(X, y)
-    return FittedModel(versioned_model_name(estimator, version), fresh, len(X), C)
+    name = versioned_model_name(estimator if len(X) else "names", version)
+    return FittedModel(name, fresh, len(X), C)
 
 
 def out_of_sample_proba(model: FittedModel, X: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:

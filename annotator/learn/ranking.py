@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import ProjectError
-from annotator.learn.candidates import OpenRows, Pool
+from annotator.learn.candidates import OpenRows, Pool, TextScores
 from annotator.learn.class_levels import Parents, TreeClasses
 from annotator.learn.error_estimate import (
     DrawnLabels,
@@ -53,6 +53,7 @@ from annotator.learn.stopping import (
 from annotator.learn.strategies import Pick, sample_uniform
 from annotator.learn.stratified import AcceptedRows, estimate_whole_pool
 from annotator.learn.targets import ONE_CLASS, TagSets, Targets
+from annotator.learn.text_prior import TextPrior
 
 MAX_SHOWN = 1000
 MAX_REBUILT = 1000  # labels
@@ -183,11 +184,12 @@ def _reusable_cache(snapshot: Snapshot) -> dict[str, Any]:
 
 def _fit(snapshot: Snapshot, unit: UnitRows, warm: object) -> FittedModel | None:
     usable = _usable_rows(snapshot, snapshot.rows)
-    if not usable.any():
+    by_name = snapshot.text is not None and snapshot.estimator == "ridge"
+    if not usable.any() and not by_name:
         return None
     X, y = unit.take(snapshot.rows[usable]), snapshot.y[usable]
     C, parents = len(snapshot.classes), snapshot.parents
-    return fit_model(snapshot.estimator, snapshot.version, C, X, y, warm, parents)
+    return fit_model(snapshot.estimator, snapshot.version, C, X, y, warm, parents, snapshot.text)
 
 
 def _usable_rows(snapshot: Snapshot, rows: Rows) -> NDArray[np.bool_]:
@@ -231,7 +233,7 @@ class _Step:
 
     def results(self, scan: Scan) -> _Results:
         """Estimate what can be estimated."""
-        if self.model is None:
+        if self.model is None or not self.model.n:
             return _Results()
         drawn, rest = _make_drawn_labels(self.snapshot, self.unit, self.model), self.rest(scan)
         estimate, factors = self.estimate(drawn, rest), _doubt_factors(drawn)
@@ -331,7 +333,19 @@ class _Step:
             cache=self.cache,
             targets=self.targets,
             labels=len(s.y),
+            text=self.text_scores(),
+            trusts_text=self.model is not None and self.model.text_weight > 0,
         )
+
+    def text_scores(self) -> TextScores | None:
+        """Return the scores by the classes' names; those of earlier steps are kept."""
+        prior = self.snapshot.text
+        if prior is None or self.snapshot.estimator != "ridge":
+            return None
+        kept: TextScores | None = self.cache.get("text")
+        if kept is None or kept.prior is not prior:
+            kept = self.cache["text"] = TextScores(prior, self.unit)
+        return kept
 
     def estimate(self, drawn: DrawnLabels, rest: Unlabelled) -> ErrorEstimate | None:
         """Estimate the error on the whole pool; accepted rows are a part with labels of its own."""
@@ -344,7 +358,7 @@ class _Step:
 
     def past(self, estimate: ErrorEstimate | None) -> ModelHistory:
         s = self.snapshot
-        if self.model is None:
+        if self.model is None or not self.model.n:
             return ModelHistory()
         before = s.previous.past if s.previous else self._rebuild_history(self.model)
         sample_classes = (
@@ -468,6 +482,8 @@ class Snapshot:
     """(N,) True for open rows not to pick; None if any open row may be picked."""
     target_error: float | None = None
     """The share of wrong labels to reach, by which the work that is left is measured."""
+    text: TextPrior | None = None
+    """The scores of the classes by their names; None without, as if they were `off`."""
     previous: Ranking | None = None
     """The last ranking: it saves time, and changes nothing beyond rounding. Only the work that is
     left may be that of up to nine labels ago."""

@@ -9,6 +9,11 @@ Y_m − α_m / A_mm (Allen's PRESS; Rifkin & Lippert, MIT-CSAIL-TR-2007-025). λ
 So does the choice between rows without negative numbers and their square roots, as unit rows again
 (the Hellinger distance; "RootSIFT": Arandjelović & Zisserman, CVPR 2012). Such rows are histograms,
 or means of a network's activations. The roots heed small numbers, too.
+
+With scores S of the classes' texts (see text_prior.py) the targets are Y − tS, and tS is added
+again. Both solutions are linear in t, so one factorisation gives leave-one-out for every t:
+that of Y, plus t times (S − that of S). The weight t is the mean of TEXT_WEIGHTS, each weighted by
+the likelihood that it gives the labels left out.
 """
 
 from __future__ import annotations
@@ -18,7 +23,13 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.learn.calibrate import INITIAL_TEMPERATURE, Calibration, fit_calibration, log_softmax
+from annotator.learn.calibrate import (
+    INITIAL_TEMPERATURE,
+    Calibration,
+    fit_calibration,
+    log_softmax,
+    softmax,
+)
 from annotator.learn.solve import (
     Array,
     Form,
@@ -29,6 +40,7 @@ from annotator.learn.solve import (
     regularization_path,
     uses_column_form,
 )
+from annotator.learn.text_prior import FIRST_TEXT_WEIGHT, TEXT_WEIGHTS, TextPrior, is_same_text
 
 LabelIndices = NDArray[np.int64]
 
@@ -36,6 +48,9 @@ PENALTIES = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0)
 TEMPERATURES = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
 FIRST_PENALTY = 0.1
 MIN_TELLING = 10  # labels from which λ is chosen, at least, and at least half of all
+MIN_TEXT_WEIGHT = 0.15  # below it texts are as good as useless, and have no part at all
+LOG_PRIOR = np.log([0.5, 0.1, 0.1, 0.1, 0.1, 0.1])  # of TEXT_WEIGHTS: as likely useless as not
+FIRST_TEXT_PENALTY = 1.0  # with texts
 
 
 def log_loss(scores: Array, y: LabelIndices, temperatures: Array) -> Array:
@@ -66,6 +81,17 @@ def reviewed_at(n: int) -> int:
     return n // step * step
 
 
+def _evidence(losses: Array) -> float:
+    """Return the logarithm of the likelihood of the labels, whichever of TEXT_WEIGHTS holds."""
+    return float(np.logaddexp.reduce(LOG_PRIOR - losses))
+
+
+def _mean_weight(losses: Array) -> float:
+    """Return the mean of TEXT_WEIGHTS, each with the likelihood exp(−loss)."""
+    mean = float(softmax(LOG_PRIOR - losses) @ np.array(TEXT_WEIGHTS))
+    return mean if mean >= MIN_TEXT_WEIGHT else 0.0
+
+
 class ScoreCalibration(Protocol):
     """A calibration that turns scores into probabilities."""
 
@@ -78,13 +104,16 @@ class RidgeLOO:
     """Ridge regression on unit rows, with exact leave-one-out probabilities.
 
     classes: C, the number of classes of the project; a class without labels scores 0 and so
-    keeps a small probability. After `fit(X, y)`: `classes_` (C,), `penalty`, `calibration`,
-    `coef_` (d+1, C) with the bias last.
+    keeps a small probability. `text` scores the classes by their names; with it, the model may be
+    fitted on no label. After `fit(X, y)`: `classes_` (C,), `penalty`, `calibration`, `coef_`
+    (d+1, C) with the bias last, and `text_weight`.
     """
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, text: TextPrior | None = None) -> None:
         self.classes_ = np.arange(classes)
         self.choice = Choice()
+        self.text, self.text_weight = text, 0.0
+        self._added: Array | None = None
         self.calibration: ScoreCalibration = Calibration(INITIAL_TEMPERATURE, np.zeros(classes))
         self.coef_: Array = np.zeros((0, classes))
         self._loo: Array = np.zeros((0, classes))
@@ -96,14 +125,46 @@ class RidgeLOO:
 
         `warm`, an earlier fit, only saves time: equal leading rows are not computed again.
         """
+        if self.text is not None and not len(X):
+            self.text_weight = FIRST_TEXT_WEIGHT
+            self.coef_ = FIRST_TEXT_WEIGHT * self.text.weights
+            return self
         rows, Y = np.asarray(X, float), self._encode(y)
         self.choice = self._review(rows, Y, y, warm)
         before = warm._form if warm is not None else None
         self._form = _make_form(_inputs(rows, self.rooted), self.penalty, before)
-        self.coef_, self._loo = self._form.solve(Y)
         self._y = np.array(y)
+        self._solve(rows, self._form, Y)
         self._calibrate()
         return self
+
+    def _solve(self, X: Array, form: Form, Y: Array) -> None:
+        if self.text is None:
+            self.coef_, self._loo = form.solve(Y)
+            return
+        C, targets = Y.shape[1], np.hstack([Y, self.text.scores(X)])
+        coef, loo = form.solve(targets)
+        self.text_weight = _mean_weight(self._text_losses(loo, targets, self._y))
+        self._loo = loo[:, :C] + self.text_weight * (targets - loo)[:, C:]
+        self.coef_ = coef[:, :C] - self.text_weight * coef[:, C:]
+        added = self.text_weight * self.text.weights
+        if self.rooted:
+            self._added = added  # the texts score the rows themselves
+        else:
+            self.coef_ += added
+
+    def _text_losses(self, loo: Array, targets: Array, y: NDArray[Any]) -> Array:
+        """Return the leave-one-out log-loss of y (n,) for each of TEXT_WEIGHTS.
+
+        `targets` (n, 2C) are those of the labels and the scores of the texts, `loo` what the fits
+        without each row give for them.
+        """
+        C = targets.shape[1] // 2
+        plain, away = loo[:, :C], (targets - loo)[:, C:]
+        return np.array([self._loss(plain + t * away, y) for t in TEXT_WEIGHTS])
+
+    def _loss(self, loo: Array, y: NDArray[Any]) -> float:
+        return len(y) * float(log_loss(loo, y, np.array(TEMPERATURES)).min())
 
     def _encode(self, y: NDArray[Any]) -> Array:
         """Return the targets (n, C) of labels: one-hot."""
@@ -137,16 +198,23 @@ class RidgeLOO:
 
     def _review(self, X: Array, Y: Array, y: NDArray[Any], warm: RidgeLOO | None) -> Choice:
         n = reviewed_at(len(y))
-        if n == 0 or self._telling(y[:n]).sum() < max(MIN_TELLING, n / 2):
-            return Choice()
-        if warm is not None and warm._reviewed(X[:n], y[:n]):
+        if n == 0:
+            return Choice() if self.text is None else Choice(FIRST_TEXT_PENALTY)
+        if warm is not None and is_same_text(warm.text, self.text) and warm._reviewed(X[:n], y[:n]):
             return warm.choice
+        if self.text is None and self._telling(y[:n]).sum() < max(MIN_TELLING, n / 2):
+            return Choice()
         found: list[tuple[float, Choice]] = []
         before = warm._form if warm is not None else None
+        targets = Y[:n] if self.text is None else np.hstack([Y[:n], self.text.scores(X[:n])])
         for rooted in (False, True) if (X[:n] >= 0).all() else (False,):
             rows = _inputs(X[:n], rooted)
             K = None if uses_column_form(rows) else gram_matrix(rows, before)
-            losses = self._losses(regularization_path(rows, K, Y[:n], PENALTIES), y[:n])
+            path = regularization_path(rows, K, targets, PENALTIES)
+            if self.text is None:
+                losses = self._losses(path, y[:n])
+            else:
+                losses = [-_evidence(self._text_losses(loo, targets, y[:n])) for loo in path]
             best = int(np.argmin(losses))
             found.append((losses[best], Choice(PENALTIES[best], rooted)))
         return min(found)[1]
@@ -160,7 +228,11 @@ class RidgeLOO:
     def scores(self, X: NDArray[Any]) -> NDArray[Any]:
         """Return the scores (m, C) before the softmax, in the float type of X."""
         coef = self.coef_.astype(X.dtype, copy=False)
-        return np.asarray((take_roots(X) if self.rooted else X) @ coef[:-1] + coef[-1])
+        found = (take_roots(X) if self.rooted else X) @ coef[:-1] + coef[-1]
+        if self._added is not None:
+            added = self._added.astype(X.dtype, copy=False)
+            found += X @ added[:-1] + added[-1]
+        return np.asarray(found)
 
     def predict_proba(self, X: NDArray[Any]) -> NDArray[Any]:
         """Return probabilities (m, C) of unit rows X (m, d), in the float type of X."""

@@ -19,10 +19,12 @@ from annotator.learn.calibrate import (
     MAX_NEWTON_STEPS,
     TOLERANCE,
     penalty_strength,
+    sigmoid,
 )
-from annotator.learn.ridge import RidgeLOO
+from annotator.learn.ridge import TEMPERATURES, RidgeLOO
 from annotator.learn.solve import Array
 from annotator.learn.targets import TagSets
+from annotator.learn.text_prior import TextPrior
 
 MIN_POSITIVES = 4  # with fewer items a tag keeps the threshold 0.5
 THRESHOLD_PRIOR = 5.0  # the weight, in positive items, of the calibrated probabilities themselves
@@ -47,11 +49,6 @@ class TagCalibration(NamedTuple):
     def proba(self, scores: NDArray[Any]) -> NDArray[Any]:
         """Return probabilities (m, T) of scores (m, T), in their float type."""
         return sigmoid(self.logits(scores))
-
-
-def sigmoid(logits: NDArray[Any]) -> NDArray[Any]:
-    """Return 1 / (1 + e^−x), without overflow."""
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)))
 
 
 def _log_loss(logits: Array, Y: Array) -> float:
@@ -128,8 +125,9 @@ class TagRidge(RidgeLOO):
     After `fit(X, y)`, with y (n, T) True for each tag of a row: `targets` holds the thresholds.
     """
 
-    def __init__(self, classes: int) -> None:
-        super().__init__(classes)
+    def __init__(self, classes: int, text: TextPrior | None = None) -> None:
+        super().__init__(classes, text)
+        self.calibration = TagCalibration(INITIAL_TEMPERATURE, np.zeros(classes))
         self.targets = TagSets()
 
     def _encode(self, y: NDArray[Any]) -> Array:
@@ -145,6 +143,10 @@ class TagRidge(RidgeLOO):
 
     def _telling(self, y: NDArray[Any]) -> NDArray[np.bool_]:
         return np.ones(len(y), bool)
+
+    def _loss(self, loo: Array, y: NDArray[Any]) -> float:
+        Y = self._encode(y)
+        return min(_log_loss(t * (2 * loo - 1), Y) for t in TEMPERATURES)
 
     def _calibrate(self) -> None:
         Y = self._encode(self._y)

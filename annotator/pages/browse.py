@@ -142,7 +142,8 @@ class BrowseSource(SessionSource):
         learner, request, open_ = self.session.learner, self.request, len(rows)
         sampled = orders.sample_rows(rows, self._rng)
         rows, proba = orders.predict_rows(learner, sampled)
-        if not len(rows):
+        # Nothing has shown yet how often the names alone are wrong.
+        if not len(rows) or (request.order is PageOrder.NEEDED and learner.predicts_by_name):
             return None
         rows, proba, names, targets = self._opinions(rows, proba)
         class_index = names.index(request.label) if request.label else None
@@ -171,7 +172,8 @@ class BrowseSource(SessionSource):
             return self._random_page(
                 rows, f"random page: no item is predicted as {make_printable(label)}"
             )
-        return self._page(rows[places].tolist(), label)
+        note = "from the names alone" if learner.predicts_by_name else ""
+        return self._page(rows[places].tolist(), label, note=note)
 
     def _opinions(
         self, rows: Rows, proba: NDArray[np.float32]

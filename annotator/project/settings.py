@@ -29,6 +29,8 @@ PICTURE_MODES = ("quick", "exact")
 """Picture quality: quick shows a picture in a palette until the connection is idle."""
 SEEN_GUARD_MODES = ("auto", "on", "off")
 """Guard against keys pressed before their picture was drawn; auto is on over slow connections."""
+ZERO_SHOT_MODES = ("auto", "off")
+"""The names of the classes: the model starts from them where it can, or never."""
 DIGIT_MODES = ("model", "fixed")
 """The classes of the digits, of more than nine: the likeliest nine, or always the first nine."""
 
@@ -50,6 +52,7 @@ class Settings:
     estimator: str = "ridge"
     find: str | None = None
     """The rare class to search for."""
+    zero_shot: str = "auto"
     target_error: float | None = None
     context: float = 0.25
     """The margin shown around a box, as a share of the box's larger side."""
@@ -118,6 +121,7 @@ _FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "strategy": (str, 'a query strategy\'s name, in quotes, such as "margin"'),
     "estimator": (str, '"ridge", "logistic", or a class such as "mine.py:Mine"'),
     "find": (str, "the name of a class, in quotes"),
+    "zero_shot": (str, '"auto" or "off"'),
     "target_error": ((int, float), "a share between 0 and 1, such as 0.02"),
     "context": ((int, float), "a share from 0 to 10, such as 0.25"),
     "feature_context": ((int, float), "a share from 0 to 10, such as 0.1"),
@@ -137,7 +141,7 @@ _FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
 }
 _CHOICES = {
     "box_order": BOX_ORDERS, "pictures": PICTURE_MODES, "seen_guard": SEEN_GUARD_MODES,
-    "digits": DIGIT_MODES,
+    "digits": DIGIT_MODES, "zero_shot": ZERO_SHOT_MODES,
 }  # fmt: skip
 _COMMANDS = ("on_label", "on_finish")
 _RANGES = {

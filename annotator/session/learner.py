@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
+from annotator.learn.model import FittedModel
 from annotator.learn.ranking import Ranking, Snapshot
 from annotator.learn.strategies import Pick
 from annotator.learn.stratified import MAX_SCORED, AcceptedRows
 from annotator.learn.targets import ONE_CLASS, TagSets, Targets
+from annotator.learn.text_prior import TextPrior
 from annotator.log.entries import PREDICTED, LogState
 from annotator.project.class_tree import ClassTree
 from annotator.project.clusters import Clusters
@@ -73,6 +75,8 @@ class Learner:
         self.features: PoolFeatures | None = None
         self.restricted = 0
         """The number of times that the rows to ask have been restricted, or freed."""
+        self.text: TextPrior | None = None
+        """The scores of the classes by their names; None without, or while they are not read."""
         self.target_error: float | None = None
         """The share of wrong labels to reach."""
         self.excluded: dict[int, set[str]] = {}
@@ -95,7 +99,7 @@ class Learner:
         """Learn the classes of `tree` from the next fit on, and drop the model of others."""
         self.classes, self.tree = tuple(tree.parents), tree
         self._known = LabelArrays(tree.is_within, multi=self._multi)
-        self.ranking, self._learnt = None, None
+        self.ranking, self._learnt, self.text = None, None, None
         if not self._multi:  # there, what is ruled out are sets of classes
             left = {row: names.intersection(tree.parents) for row, names in self.excluded.items()}
             self.excluded = {row: names for row, names in left.items() if names}
@@ -127,6 +131,19 @@ class Learner:
         if proba is not None:
             return proba, self.model_name
         return (self.prior and self.prior.prediction(ref)) or (None, None)
+
+    @property
+    def predicts_by_name(self) -> bool:
+        """True while the model knows no label, only the names of the classes."""
+        model = self.ranking.model if self.ranking else None
+        return isinstance(model, FittedModel) and not model.n
+
+    def is_by_name(self, proba: Mapping[str, float] | None, counts: Mapping[str, int]) -> bool:
+        """Return whether the likeliest class has no label yet: its name alone speaks for it."""
+        model = self.ranking.model if self.ranking else None
+        if not proba or not isinstance(model, FittedModel) or not model.text_weight:
+            return False
+        return not counts.get(max(proba, key=proba.__getitem__), 0)
 
     @property
     def targets(self) -> Targets:
@@ -181,6 +198,7 @@ class Learner:
                 tree,
                 multi=self._multi,
                 target_error=self.target_error,
+                text=self.text,
             ),  # fmt: skip
             closed=self.features.closed(closed),
             waiting=int(self.features.usable(waiting).sum()),
@@ -204,7 +222,7 @@ class Learner:
         """Return a value that is equal for two calls if both fits would be the same."""
         available = self.features.available if self.features else None
         ready = -1 if available is None else int(available.sum())
-        return (state.seq, ready, self.strategy, len(queue.refs), self.restricted)
+        return (state.seq, ready, self.strategy, len(queue.refs), self.restricted, id(self.text))
 
 
 def make_snapshot(
@@ -218,6 +236,7 @@ def make_snapshot(
     *,
     multi: bool = False,
     target_error: float | None = None,
+    text: TextPrior | None = None,
 ) -> Snapshot:
     """Make the input of `learn` from the labels of people; it asks for no rows.
 
@@ -250,6 +269,7 @@ def make_snapshot(
         tags_missed=labels.tags_missed[usable] if multi else None,
         parents=() if tree.is_flat or multi else tree.parent_rows,
         target_error=target_error,
+        text=text,
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import FeatureError, ProjectError
+from annotator.features.class_text import load_text_prior
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import plural, shell_quoted
@@ -78,6 +79,7 @@ def prepare_fit(
     snapshot = make_snapshot(
         features, state, classes, strategy, refs.rows, tree=settings.tree,
         multi=settings.multi_label, target_error=settings.target_error,
+        text=load_text_prior(project, features.store),
     )  # fmt: skip
 
     def fit_now() -> FittedProject:
@@ -88,7 +90,7 @@ def prepare_fit(
         with one_thread():
             model = fit_model(
                 settings.estimator, snapshot.version, len(classes), labelled, snapshot.y,
-                parents=snapshot.parents,
+                parents=snapshot.parents, text=snapshot.text,
             )  # fmt: skip
         return FittedProject(model, snapshot, labelled, refs, features, classes)
 

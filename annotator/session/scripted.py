@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from annotator.errors import ProjectError
+from annotator.features.class_text import load_text_prior
 from annotator.features.growing import open_partial_features
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
@@ -111,6 +112,7 @@ class ScriptedSession:
         if project.has_features:  # else it asks at random, as the screen does
             store = open_partial_features(folder) or FeatureStore.open(folder)
             self.session.attach_features(store, store.available())
+            self.session.learner.text = load_text_prior(project, store)
 
 
 def resolve_class(project: ProjectFolder, label: str) -> str:

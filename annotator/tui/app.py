@@ -7,9 +7,11 @@ from dataclasses import replace
 from queue import SimpleQueue
 
 from annotator.errors import AnnotatorError, StoreError
+from annotator.features.class_text import NameScores
 from annotator.features.store import FeatureStore
 from annotator.items.listing import SkippedFiles
 from annotator.items.refs import format_duration, make_printable
+from annotator.learn.text_prior import is_same_text
 from annotator.project.hooks import Hooks
 from annotator.project.project import SETTINGS_FILE, ProjectFolder
 from annotator.session.session import LabelSession
@@ -32,6 +34,7 @@ from annotator.tui.workers import (
     FeatureProcess,
     FitWorker,
     FolderProcess,
+    NamesProcess,
     ProjectWatcher,
     computed_elsewhere,
     make_poster,
@@ -88,6 +91,9 @@ class LabelApp(ProjectApp):
         self._folder: FolderProcess | None = None
         self._fitted_tree = session.learner.tree
         self._child: FeatureProcess | None = None
+        self._namer: NamesProcess | None = None
+        self._named: object = None
+        """The classes whose names were last given to be read."""
         self._computed = 0
         """The number of items when features were last begun."""
         self._store: FeatureStore | None = None
@@ -107,7 +113,7 @@ class LabelApp(ProjectApp):
 
     def on_unmount(self) -> None:
         """End the processes in the background."""
-        for child in (self._child, self._folder):
+        for child in (self._child, self._folder, self._namer):
             if child is not None:
                 child.stop()
         self.near_duplicates.stop()
@@ -195,6 +201,8 @@ class LabelApp(ProjectApp):
             self._warn("settings", changes.later_words(self.project, change))
             self._warn("classes", changes.gone_words(before, settings, self.session))
             self._show_change(changes.class_words(before, settings, keymap, at_once))
+            if self._store is not None and not self._grows:
+                self._open_features()  # with what the new names say
         self._watcher.resume()
 
     def on_folder_unwatched(self, message: messages.FolderUnwatched) -> None:
@@ -219,13 +227,14 @@ class LabelApp(ProjectApp):
             self._use(self._store)
         else:
             self._opens = True
-            FeatureOpener(self._post, self.project.features_folder)
+            FeatureOpener(self._post, self.project)
         if self._child is not None and self._child.is_running:
             self.set_timer(GROWTH_SECONDS if self._grows else 1.0, self._open_features)
 
     def on_features_opened(self, message: messages.FeaturesOpened) -> None:
         """Use new features, and compute those that are missing."""
         self._opens, store, before = False, message.store, self._store
+        self._take_names(message.names, grows=message.grows)
         if self._child is None:
             self._progress = ""
         if before is None or message.grows or len(store.refs) > len(before.refs):
@@ -234,6 +243,32 @@ class LabelApp(ProjectApp):
         external = store.extractor.get("external", False)
         if not external and (message.grows or len(store.refs) < len(self.session.queue.refs)):
             self._compute()
+
+    def _take_names(self, names: NameScores, *, grows: bool) -> None:
+        """Start from the names of the classes, or have them read once if that is possible here."""
+        learner = self.session.learner
+        if not is_same_text(names.text, learner.text):
+            learner.text = names.text
+            self.learn()
+        if names.problem and not names.readable and not self.session.state.seq:
+            self.label_screen.say(names.problem, "dim", 12)
+        asked = self.project.settings.classes
+        idle = self._namer is None or not self._namer.is_running
+        if (
+            names.readable
+            and not grows
+            and self._compute_features
+            and idle
+            and asked != self._named
+        ):
+            self._named = asked
+            self._namer = NamesProcess(self.project, self._post)
+
+    def on_names_read(self, message: messages.NamesRead) -> None:
+        """Use the scores of the classes by their names, or report why there are none."""
+        self._warn("names", f"the names are not read: {message.failure}" if message.failure else "")
+        if not message.failure:
+            self._open_features()
 
     def _use(self, store: FeatureStore) -> None:
         self.session.attach_features(store, store.available())
@@ -297,6 +332,8 @@ class LabelApp(ProjectApp):
             words.append("predictions hidden")
         elif self.session.ranking is None:
             words.append("asking at random")
+        elif self.session.learner.predicts_by_name:
+            words.append("predictions from the names alone")
         else:
             words.append(strategy_title(self.session.strategy))
         self.label_screen.header.activity(" · ".join(words))

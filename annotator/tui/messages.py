@@ -8,6 +8,7 @@ from typing import Any
 from textual.message import Message
 
 from annotator.errors import AnnotatorError
+from annotator.features.class_text import NameScores
 from annotator.features.store import FeatureStore
 from annotator.learn.label_conflicts import Contradiction
 from annotator.learn.ranking import Ranking
@@ -79,6 +80,16 @@ class FeaturesOpened(Message):
     store: FeatureStore
     grows: bool
     """True while another process adds rows."""
+    names: NameScores
+    """What the names of the classes say of the items."""
+
+
+@dataclass
+class NamesRead(Message):
+    """The end of the process that reads the names of the classes."""
+
+    failure: str
+    """The last line of its messages, if it failed."""
 
 
 @dataclass

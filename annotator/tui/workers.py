@@ -13,7 +13,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -23,6 +22,7 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 
 from annotator.errors import AnnotatorError, FeatureError
+from annotator.features.class_text import find_name_scores
 from annotator.features.growing import BUSY_MESSAGE, open_partial_features
 from annotator.features.store import FeatureStore
 from annotator.items.processes import annotator_command
@@ -209,6 +209,17 @@ class FolderProcess(ChildProcess):
         self._post(messages.FolderUnwatched(_last_line(narration, "the watch has ended")))
 
 
+class NamesProcess(ChildProcess):
+    """The names of the classes, read by a network in a child process."""
+
+    def __init__(self, project: ProjectFolder, post: Post) -> None:
+        super().__init__(post, "words", str(project.folder), "--progress", "json")
+
+    def _end(self, code: int, narration: str) -> None:
+        failure = _last_line(narration, "the process ended without a message") if code else ""
+        self._post(messages.NamesRead(failure))
+
+
 def _last_line(narration: str, default: str) -> str:
     """Return the last line of a child's stderr, without the name of the program."""
     lines = [line.strip() for line in narration.splitlines() if line.strip()]
@@ -233,18 +244,20 @@ def no_features_message(narration: str, project: ProjectFolder) -> str:
 class FeatureOpener:
     """A thread that opens the features: a large store takes a while."""
 
-    def __init__(self, post: Post, folder: Path) -> None:
-        self._post, self._folder = post, folder
+    def __init__(self, post: Post, project: ProjectFolder) -> None:
+        self._post, self._project = post, project
         _thread("open", self._run)
 
     def _run(self) -> None:
-        growing = open_partial_features(self._folder)
+        folder = self._project.features_folder
+        growing = open_partial_features(folder)
         try:
-            store = growing or FeatureStore.open(self._folder)
+            store = growing or FeatureStore.open(folder)
         except FeatureError as error:
             self._post(messages.FeaturesUnusable(error))
             return
-        self._post(messages.FeaturesOpened(store, growing is not None))
+        names = find_name_scores(self._project, store)
+        self._post(messages.FeaturesOpened(store, growing is not None, names))
 
 
 def _thread(name: str, run: Callable[[], None]) -> threading.Thread:

@@ -228,12 +228,21 @@ def item_marks(session: LabelSession, item: Item, hidden: bool = False) -> str:
     before = session.learner.prior
     proposed = make_printable(before.describe(item.ref, hidden)) if before else ""
     flagged = [f"proposed: {proposed}"] if proposed else []
+    if not hidden and is_by_name(session, item):
+        flagged.append("predicted from the name alone")
     flagged += ["⚑ flagged"] if session.is_flagged(item.ref) else []
     notes = session.notes(item.ref)
     if notes:
         more = f" (+{len(notes) - 1})" if len(notes) > 1 else ""
         flagged.append(f"✎ {make_printable(notes[-1])}{more}")
     return "  ".join(flagged)
+
+
+def is_by_name(session: LabelSession, item: Item) -> bool:
+    """Return whether only the name of a class speaks for the prediction of the asked item."""
+    if session.blind or session.current != item:
+        return False
+    return session.learner.is_by_name(session.prediction, session.class_counts)
 
 
 def is_too_small(size: tuple[int, int]) -> bool:

@@ -1,0 +1,290 @@
+"""The texts of a project's classes: what a network for pictures and text says of its items.
+
+`annotator words` computes them once. `.cache/words/` holds the network's features of a random
+sample of the items, like any features, so that another name of a class takes seconds.
+`.cache/words.npz` holds the scores of the classes as a function of the project's own features; it
+fits only these classes with these texts, and these features.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.errors import FeatureError
+from annotator.features.extractor import Extractor
+from annotator.features.paired import TAKE_SIGLIP, knows_words
+from annotator.features.pipeline import ExtractionProgress, extract_features
+from annotator.features.store import FeatureStore
+from annotator.features.weights import cached_weights
+from annotator.images import ImageFolder
+from annotator.items.atomic import write_atomically
+from annotator.items.ref_table import RefTable
+from annotator.items.refs import make_printable, shell_quoted
+from annotator.learn.rows import normalize_rows
+from annotator.learn.text_prior import MAX_TEXT_SAMPLE, TextPrior, prior_from_scores
+from annotator.project.classes import ClassInfo
+from annotator.project.project import ProjectFolder
+
+SAMPLE_SIZE = 2_000
+"""Items whose pictures another network sees, unless `--limit` says otherwise."""
+LEAST_SAMPLE = 2
+_TEMPLATES = ("a photo of a {}", "{}")
+
+
+class TextNetwork(Extractor, Protocol):
+    """An extractor that puts pictures and texts into one space."""
+
+    def shares_space(self, extractor: Mapping[str, Any]) -> bool:
+        """Return whether features of `extractor` lie in the space of the texts."""
+        ...
+
+    def texts(self, prompts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the features (k, e) of k texts, as unit rows."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ClassText:
+    """A class and its prompts."""
+
+    name: str
+    prompts: tuple[str, ...]
+    share: float
+    """The share of the items that are most likely of it, by the texts alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextReport:
+    """The outcome of a run."""
+
+    model: str
+    items: int
+    """The size of the sample."""
+    classes: tuple[ClassText, ...]
+
+
+def class_prompts(info: ClassInfo, tops: Mapping[str, str | None] | None = None) -> tuple[str, ...]:
+    """Return the prompts of a class: its name, its synonyms, and its description.
+
+    `tops` maps classes to their parents: a class below another one is a kind of it.
+    """
+    parent = info.parent or (tops or {}).get(info.name)
+    kind = f", a kind of {_plain(parent)}" if parent else ""
+    names = dict.fromkeys(_plain(name) for name in (info.name, *info.synonyms))
+    found = [template.format(name) + kind for name in names for template in _TEMPLATES]
+    if info.description.strip():
+        found.append(f"{_plain(info.name)}: {info.description.strip()}")
+    return tuple(dict.fromkeys(found))
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.replace("_", " ").replace("-", " ").split())
+
+
+def words_file(project: ProjectFolder) -> Path:
+    """Return the file of the scores of a project's classes."""
+    return project.folder / ".cache" / "words.npz"
+
+
+def compute_class_texts(
+    project: ProjectFolder,
+    store: FeatureStore,
+    network: TextNetwork,
+    *,
+    limit: int = SAMPLE_SIZE,
+    workers: int | None = None,
+    progress: Callable[[ExtractionProgress], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> TextReport | None:
+    """Compute the scores of the project's classes, and write them; None if it was stopped.
+
+    Raises `FeatureError` if fewer than two items have features and can be read.
+    """
+    settings = project.settings
+    sample = _sample_rows(store, limit)
+    if network.shares_space(store.extractor):
+        pictures = store.matrix[sample]
+    else:
+        refs = RefTable([store.refs[row] for row in sample.tolist()])
+        folder = project.folder / ".cache" / "words"
+        done = extract_features(
+            refs, ImageFolder(project.images, settings.max_pixels), network, folder,
+            context=float(store.extractor.get("context") or settings.feature_context),
+            workers=workers, progress=progress, stop=stop,
+        )  # fmt: skip
+        if not done.complete:
+            return None
+        sample, pictures = _pictures(folder, refs, sample)
+    if len(sample) < LEAST_SAMPLE:
+        raise FeatureError(
+            "Fewer than two items have features and can be read. Compute the features: "
+            f"annotator features {shell_quoted(project.folder)}"
+        )
+    return _score_classes(project, store, network, sample, pictures)
+
+
+def _pictures(
+    folder: Path, refs: RefTable, sample: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.floating[Any]]]:
+    """Return the rows of the sample whose pictures could be read, and their features."""
+    store = FeatureStore.open(folder)
+    rows, ready = store.rows(refs), store.available()
+    usable = rows >= 0
+    if ready is not None:
+        usable &= ready[np.maximum(rows, 0)]
+    return sample[usable], store.matrix[rows[usable]]
+
+
+def _score_classes(
+    project: ProjectFolder,
+    store: FeatureStore,
+    network: TextNetwork,
+    sample: NDArray[np.int64],
+    pictures: NDArray[np.floating[Any]],
+) -> TextReport:
+    """Write the scores of the classes; `pictures` (m, e) are the network's features of `sample`."""
+    settings, own = project.settings, normalize_rows(store.matrix[sample])
+    prompts = [class_prompts(info) for info in settings.classes]
+    vectors = np.stack([_mean_direction(network.texts(found)) for found in prompts])
+    scores = np.asarray(normalize_rows(pictures) @ vectors.T, np.float64)
+    prior = prior_from_scores(scores, own, tags=settings.multi_label)
+    _write(project, store, network, prior)
+    shares = np.bincount(prior.scores(own).argmax(axis=1), minlength=len(prompts)) / len(own)
+    texts = zip(settings.names, prompts, shares.tolist(), strict=True)
+    return TextReport(network.name, len(own), tuple(ClassText(*found) for found in texts))
+
+
+def _sample_rows(store: FeatureStore, limit: int) -> NDArray[np.int64]:
+    """Return a random sample of the rows with features, the same ones each time."""
+    ready = store.available()
+    rows = np.arange(len(store.refs)) if ready is None else np.flatnonzero(ready)
+    rows = np.array([row for row in rows.tolist() if store.refs[row]], np.int64)
+    chosen = np.random.default_rng(0).permutation(rows)[: min(limit, MAX_TEXT_SAMPLE)]
+    return np.sort(chosen)
+
+
+def _mean_direction(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    mean = vectors.mean(axis=0)
+    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)
+
+
+def _write(
+    project: ProjectFolder, store: FeatureStore, network: TextNetwork, prior: TextPrior
+) -> None:
+    data = io.BytesIO()
+    np.savez(
+        data, weights=prior.weights.astype(np.float32), model=np.array(network.name),
+        identity=np.array(_identity(project, store)),
+    )  # fmt: skip
+    path = words_file(project)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, data.getvalue())
+
+
+def _identity(project: ProjectFolder, store: FeatureStore) -> str:
+    """Return a digest of what the scores belong to: the classes' texts, and the features."""
+    settings = project.settings
+    texts = [(info.name, class_prompts(info)) for info in settings.classes]
+    extractor = json.dumps(store.extractor, sort_keys=True, default=str)
+    told = repr((texts, settings.multi_label, extractor, store.matrix.shape[1]))
+    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def load_text_prior(project: ProjectFolder, store: FeatureStore) -> TextPrior | None:
+    """Return the scores of the project's classes by their texts.
+
+    None if `zero_shot` is off, if they were never computed, or for other classes or features.
+    """
+    found = _read(project) if project.settings.zero_shot != "off" else None
+    if found is None or found["identity"] != _identity(project, store):
+        return None
+    weights = np.asarray(found["weights"], np.float64)
+    if weights.shape != (store.matrix.shape[1] + 1, len(project.settings.classes)):
+        return None
+    return TextPrior(weights) if np.isfinite(weights).all() else None
+
+
+def _read(project: ProjectFolder) -> dict[str, Any] | None:
+    try:
+        data = io.BytesIO(words_file(project).read_bytes())
+        with np.load(data, allow_pickle=False) as found:
+            names = ("weights", "model", "identity")
+            return {name: found[name] if name == "weights" else str(found[name]) for name in names}
+    except Exception:  # whatever is wrong with a cache, it is made anew
+        return None
+
+
+def text_model(project: ProjectFolder, store: FeatureStore) -> str | None:
+    """Return the network whose texts the project uses: that of its features, or of the last run.
+
+    None if neither is on this machine.
+    """
+    weights = str(store.extractor.get("weights") or "")
+    own = weights if Path(weights).is_absolute() else store.name
+    last = _read(project)
+    for name in (own, last["model"] if last else ""):
+        if not name or store.extractor.get("external") and name == own:
+            continue
+        folder = None if name == "classic" else cached_weights(name)
+        if folder is not None and knows_words(folder):
+            return name
+    return None
+
+
+def explain_no_words(project: ProjectFolder, store: FeatureStore) -> str:
+    """Return why the names of the classes have no part in the model, with the exact remedy.
+
+    "" if they have one, or if `zero_shot` is off.
+    """
+    if project.settings.zero_shot == "off" or load_text_prior(project, store) is not None:
+        return ""
+    command, name = f"annotator words {shell_quoted(project.folder)}", make_printable(store.name)
+    if (network := text_model(project, store)) is not None:
+        why = "are not read yet" if _read(project) is None else "or the features have changed"
+        return (
+            f"The names of the classes {why}. Read them with {make_printable(network)}: {command}"
+        )
+    return (
+        f"The features of {name} know no words, so the model starts from labels alone. To start "
+        f"from the names of the classes: {command} --model siglip2-base"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NameScores:
+    """What is known of the names of a project's classes."""
+
+    text: TextPrior | None = None
+    problem: str = ""
+    """Why they have no part in the model, with the remedy; "" if they have one."""
+    readable: bool = False
+    """True if `annotator words` can read them here, without another option."""
+
+
+def find_name_scores(project: ProjectFolder, store: FeatureStore) -> NameScores:
+    """Return the scores of the classes by their names, or why there are none."""
+    text = load_text_prior(project, store)
+    if text is not None or project.settings.zero_shot == "off":
+        return NameScores(text)
+    readable = text_model(project, store) is not None
+    return NameScores(None, explain_no_words(project, store), readable)
+
+
+def require_text_model(project: ProjectFolder, store: FeatureStore, model: str | None) -> str:
+    """Return `model`, or the network whose texts the project uses; `FeatureError` without one."""
+    found = model or text_model(project, store)
+    if found is None:
+        raise FeatureError(
+            f"The features of {make_printable(store.name)} know no words. {TAKE_SIGLIP} "
+            f"annotator words {shell_quoted(project.folder)} --model siglip2-base"
+        )
+    return found
