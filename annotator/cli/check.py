@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from annotator.cli.option_types import parse_class_shares
 from annotator.cli.project_options import (
     AnnotatorOption,
     GraphicsOption,
@@ -94,17 +95,7 @@ def _parse_rules(max_error: float | None, min_found: list[str]) -> StopRules:
     """Return the stop rules. Raises `BadParameter` for one that is not CLASS=SHARE."""
     from annotator.session.check_result import StopRules
 
-    shares = {}
-    for text in min_found:
-        name, _, share = text.rpartition("=")
-        try:
-            shares[name] = float(share)
-        except ValueError:
-            shares[name] = -1.0
-        if not name or not 0 < shares[name] <= 1:
-            raise typer.BadParameter(
-                f"{text!r} is not CLASS=SHARE, such as crack=0.95", param_hint="--min-found"
-            )
+    shares = parse_class_shares(min_found, "--min-found", "crack=0.95")
     return StopRules(max_error, shares)
 
 

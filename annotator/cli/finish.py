@@ -204,15 +204,15 @@ def _run_audit(
         words = f"It spares up to {spared:,} labels ({format_duration(spared * seconds)})."
         sample = ItemSample(
             audit.attempt.name, audit.refs_to_ask(state),
-            " ".join([words, *risk_lines(audit.risks)]), audit.is_lost,
+            " ".join([words, *risk_lines(audit.risks)]), audit.is_lost, meter=audit.meter,
         )  # fmt: skip
         settings = override_settings(project.settings, graphics=graphics)
         receipt = run_label_app(
             replace(project, settings=settings), annotator=annotator, graphics=settings.graphics,
             features=False, audit=sample,
         )  # fmt: skip
-        before, verdict = verdict, audit.verdict(replay(store.entries()))
-        if receipt.code or verdict.audited - before.audited < (before.more or 0):
+        verdict = audit.verdict(replay(store.entries()))
+        if receipt.code or receipt.remaining:
             break
     return verdict
 

@@ -36,6 +36,7 @@ from annotator.learn.set_audit import AuditStep, ClassLimit, SetPlan
 from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.log.store import Store
 from annotator.project.project import ProjectFolder
+from annotator.session.mode import AuditMeter
 from annotator.session.predict import (
     FittedProject,
     drawn_labels,
@@ -43,7 +44,7 @@ from annotator.session.predict import (
     predict_pieces,
     unlabelled_rows,
 )
-from annotator.session.price_list import PriceList, price_list
+from annotator.session.price_list import OpenPool, PriceList, price_list
 
 NOTHING_OPEN = "There is no unlabelled item with features for the model to label."
 _WRITTEN_AT_ONCE = 5000
@@ -101,6 +102,18 @@ class Audit:
         found = [(first, s[-1]) for s in state.standing.values() if (first := self._first(s))]
         found.sort(key=lambda pair: pair[0].seq)
         return [last for _, last in found]
+
+    def meter(self, state: LogState) -> AuditMeter:
+        """Return how far the audit is; it sinks with each wrong label."""
+        found = self.verdict(state)
+        counts = f"{found.audited:,} audited, {found.wrong:,} wrong"
+        if found.certified:
+            return AuditMeter(1.0, f"{counts}: certified, error ≤ {found.bound:.2%}.")
+        if found.more is None:
+            return AuditMeter(0.0, f"{counts}: given up. A higher threshold is a new attempt.")
+        share = found.audited / (found.audited + found.more)
+        words = f"{counts}; {found.more:,} more certify, which spares {self.spared(found):,}."
+        return AuditMeter(share, words)
 
     def is_right(self, ref: str, label: str | None) -> bool:
         """Return whether the predicted class is the label, or a kind of it."""
@@ -257,10 +270,9 @@ def audit_prices(
 
     Raises as `begin_audit` does, but not if no audit is worthwhile.
     """
-    number = next_number(begun_attempts(project, state))
-    found = price_list(
-        fit(project, state), state, max_error=max_error, level=level, attempt=number
-    )  # fmt: skip
+    fitted = fit(project, state)
+    pool = OpenPool.of(fitted.refs, state)
+    found = price_list(fitted, pool, max_error=max_error, level=level)
     if not found.open:
         raise ProjectError(NOTHING_OPEN)
     return found

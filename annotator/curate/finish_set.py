@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -43,6 +43,7 @@ from annotator.learn.stopping import rare_share
 from annotator.log.entries import Entry, LogState, replay
 from annotator.project.label_sets import ClassSet
 from annotator.project.project import ProjectFolder
+from annotator.session.mode import AuditMeter
 from annotator.session.predict import (
     FittedProject,
     drawn_labels,
@@ -150,6 +151,20 @@ class SetAudit(Audit):
 
     def _mine(self, stack: list[Entry]) -> bool:
         return not stack or any(entry.audit == self.attempt.name for entry in stack)
+
+    def meter(self, state: LogState) -> AuditMeter:
+        """Return how far the audit is, and the threshold that is best by now."""
+        found = self.verdict(state)
+        counts = f"{found.audited:,} audited, {found.wrong:,} wrong"
+        if found.certified:
+            return AuditMeter(1.0, f"{counts}: certified, {found.spared:,} labels spared.")
+        if found.more is None:
+            return AuditMeter(found.fill, f"{counts}: too many are wrong.")
+        part = f"{found.items:,} items at p ≥ {found.threshold:.3f}"
+        words = f"{counts}; {found.more:,} more for {part}, which spares {found.spared:,}."
+        if found.items < self.plan.expected_items:
+            words += " This threshold is better by now than the one that was planned."
+        return AuditMeter(found.fill, words)
 
     def certificate(self, state: LogState, proof: AuditVerdict) -> dict[str, Any]:
         """Return what the `extra` of each label of the model says of the certificate."""
@@ -299,12 +314,12 @@ def _plan_attempt(
     project: ProjectFolder, state: LogState, number: int, promise: SetPromise
 ) -> AuditAttempt:
     fitted = fit(project, state)
-    limits = _class_limits(project, state, promise.limits(fitted.classes))
+    limits = _class_limits(project, state, promise)
     columns = [fitted.classes.index(limit.name) for limit in limits]
     rows = read_open_rows(fitted, _open_rows(fitted, state), columns)
     if not len(rows.sure):
         raise ProjectError(NOTHING_OPEN)
-    drawn, total = drawn_labels(fitted), count_labels(fitted, state)
+    drawn, total = drawn_labels(fitted), count_labels(fitted.refs, state)
     for max_error in (promise.max_error, 0.02, 0.05, 0.1, 0.2, 0.3):
         found = plan_set_audit(
             rows, drawn, total, max_error=max_error, level=promise.level, attempt=number,
@@ -317,10 +332,12 @@ def _plan_attempt(
     raise ProjectError(_explain_no_plan(project, promise, len(rows.sure), found))
 
 
-def _class_limits(
-    project: ProjectFolder, state: LogState, limits: Mapping[str, float]
-) -> list[ClassLimit]:
-    """Return the limits with what is known. Raises `ProjectError` for a class without a label."""
+def _class_limits(project: ProjectFolder, state: LogState, promise: SetPromise) -> list[ClassLimit]:
+    """Return the limits with what is known. Raises `ProjectError` for a class without a label.
+
+    People look first at the likeliest items of a class that is rare or named in the promise.
+    """
+    limits = promise.limits(project.settings.names)
     known = _known_labels(project, state, list(limits))
     if unknown := [name for name, count in zip(limits, known, strict=True) if not count]:
         shown = ", ".join(map(make_printable, unknown[:5]))
@@ -330,9 +347,9 @@ def _class_limits(
             f"  Label some items of it: annotator run {shell_quoted(project.folder)}"
         )
     rare = rare_share(len(project.settings.names)) * sum(state.counts.values())
-    asked = {name: count < rare for name, count in zip(limits, known, strict=True)}
+    named = dict(promise.max_missed)
     return [
-        ClassLimit(name, limit, count, 0.0 if asked[name] else NO_LOOK)
+        ClassLimit(name, limit, count, 0.0 if name in named or count < rare else NO_LOOK)
         for (name, limit), count in zip(limits.items(), known, strict=True)
     ]
 

@@ -208,7 +208,7 @@ def plan_set_audit(
         )
         for look in (_LOOKS if free else (NO_LOOK,))
     )
-    return max(filter(None, plans), key=_worth, default=None)
+    return max((plan for plan in plans if plan and _worth(plan) > 0), key=_worth, default=None)
 
 
 def _worth(plan: SetPlan) -> float:

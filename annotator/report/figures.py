@@ -31,6 +31,7 @@ from annotator.report.estimate import estimate_as_dict, minutes_left, with_open_
 from annotator.report.slices import estimate_query, find_slices, measure_sample
 from annotator.report.status import project_status
 from annotator.session.predict import FittedProject, fit, iter_predictions, unlabelled_rows
+from annotator.session.price_list import OpenPool, price_list
 from annotator.version import __version__
 
 _MAX_POINTS = 300
@@ -171,7 +172,7 @@ def _model_figures(
 ) -> dict[str, Any]:
     """Return the figures that need a model: estimate, shares, confusion, doubtful items."""
     empty: dict[str, Any] = {
-        "estimate": None, "slices": None, "work": None, "history": [], "shares": {},
+        "estimate": None, "slices": None, "prices": None, "work": None, "history": [], "shares": {},
         "forecast": None, "advice": None, "out_of_reach": False,
         "confusion": None, "doubtful": [], "suspicious": [], "doubted": 0,
     }  # fmt: skip
@@ -193,7 +194,8 @@ def _model_figures(
     measure_sample(fitted, project)
     slices = find_slices(fitted, project, ranking.estimate).as_dict()
     estimated = _estimated(ranking, project.settings.target_error, len(fitted.refs))
-    return {**found, **estimated, "slices": slices}
+    prices = price_list(fitted, OpenPool.of(fitted.refs, state)).as_dict()
+    return {**found, **estimated, "slices": slices, "prices": prices}
 
 
 def _estimated(ranking: Ranking, target: float | None, items: int) -> dict[str, Any]:

@@ -7,7 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from annotator.items.refs import format_done, format_interval, format_percent, plural
+from annotator.items.refs import (
+    format_done,
+    format_duration,
+    format_interval,
+    format_percent,
+    plural,
+)
 from annotator.project.class_tree import ClassTree
 from annotator.report.elements import (
     ChartCurve,
@@ -20,6 +26,7 @@ from annotator.report.elements import (
 )
 from annotator.report.estimate import check_lines, time_lines
 from annotator.report.slices import RULE, describe_worst
+from annotator.session.price_list import USUAL_SECONDS
 
 Thumbnail = Callable[[str], Markup]
 _STYLE = Path(__file__).with_name("style.css")
@@ -35,8 +42,8 @@ def render_page(
     """Return the page in UTF-8. `found` comes from `collect_figures`, `maps` are figures."""
     name = Path(found["provenance"]["project"]).name
     body = html_element(
-        "main", _head(name, found), _estimate(found), _slices(found), _progress(found),
-        _classes(found), _confusion(found), _map(maps), _proposals(found),
+        "main", _head(name, found), _estimate(found), _slices(found), _prices(found),
+        _progress(found), _classes(found), _confusion(found), _map(maps), _proposals(found),
         _gallery("Likely mislabelled", "Labels that a model fitted without them contradicts most.",
                  found["suspicious"], thumbnail),
         _gallery("Most doubtful", "Open items whose two likeliest classes are closest.",
@@ -150,6 +157,25 @@ def _slices(found: Mapping[str, Any]) -> Markup | None:
     if left:
         words.append(f"{plural(left, 'slice')} with a smaller error left out.")
     return _section("Error by slice", _note(" ".join(words)), _table(head, rows))
+
+
+def _prices(found: Mapping[str, Any]) -> Markup | None:
+    prices = found["prices"]
+    if not prices or not prices["offers"]:
+        return None
+    seconds = prices["seconds_per_label"] or USUAL_SECONDS
+    promises = (("whole set, if people label the rest", "set_offers"),
+                ("labels of the model", "offers"))  # fmt: skip
+    rows = []
+    for name, key in promises:
+        for offer in prices[key]:
+            numbers = [f"{offer[part]:,}" for part in ("left", "audited", "spared")]
+            time = format_duration(offer["left"] * seconds)
+            costs = [*numbers, time] if offer["spared"] else ["not worth it", "", "", ""]
+            rows.append([name, f"{100 * offer['max_error']:g} %", *costs])
+    head = ["at most this share is wrong of", "", "labels for you", "audited", "spared", "time"]
+    note = "What a certificate would cost and spare: annotator finish, with --of set or accepted."
+    return _section("Finish", _note(note), _table(head, rows))
 
 
 def _imported(found: Mapping[str, Any]) -> str:

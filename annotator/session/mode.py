@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from annotator.log.entries import LogState
 
@@ -24,6 +24,14 @@ class AskedSample(Protocol):
 
     def lines(self, state: LogState) -> tuple[str, ...]:
         """Return what the sample shows by now, for the panel."""
+
+
+class AuditMeter(NamedTuple):
+    """How far an audit is."""
+
+    share: float
+    """From 0 to 1: certified."""
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,8 @@ class SessionMode:
     """The class whose items are asked for a finer label; a skip leaves the label as it is."""
     sample: AskedSample | None = None
     """The uniform sample of a check; None for an audit, whose labels have no propensity."""
+    meter: Callable[[LogState], AuditMeter] | None = None
+    """A function that tells how far the audit is."""
 
     @property
     def blind(self) -> bool:

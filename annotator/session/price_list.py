@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.items.ref_table import RefTable
 from annotator.items.refs import format_duration
 from annotator.learn.audit import plan_audit
 from annotator.learn.set_audit import OpenRows, plan_set_audit
@@ -21,8 +23,8 @@ OFFERED_ERRORS = (0.01, 0.02, 0.05, 0.1)
 USUAL_SECONDS = 2.0  # a label, while no pace is known
 MOST_ROWS = 20_000  # open items whose predictions a price list rests on
 _HEADS = {
-    SET: "Of the finished set, if you label the rest, at most this share is wrong (--of set):",
-    ACCEPTED: "Of the labels that it accepts, at most this share is wrong (--of accepted):",
+    SET: "The finished set, if you label the rest (--of set), at an error of:",
+    ACCEPTED: "The labels that the model gives (--of accepted), at an error of:",
 }
 
 
@@ -61,37 +63,66 @@ class PriceList:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class OpenPool:
+    """What a price list needs of the log, read at one moment."""
+
+    open: NDArray[np.bool_]
+    """(n,) True for the items without a label."""
+    total: int
+    """The labels that the finished set will have: all items but the skipped ones."""
+    attempt: int
+    """The number of the next audit."""
+    machine: bool
+    """True if labels of a model stand."""
+    seconds: float | None
+    """The pace of the annotators, in seconds a label; None while it is not known."""
+
+    @classmethod
+    def of(cls, refs: RefTable, state: LogState) -> OpenPool:
+        """Read the state of a pool."""
+        last = [stack[-1] for stack in state.standing.values()]
+        audits = {entry.audit or "" for entry in last}
+        numbers = [int(name[7:]) for name in audits if re.fullmatch(r"finish-\d+", name)]
+        return cls(
+            unlabelled_rows(refs, state),
+            count_labels(refs, state),
+            max(numbers, default=0) + 1,
+            any(entry.by_machine for entry in last),
+            label_seconds(state),
+        )
+
+
 def price_list(
     fitted: FittedProject,
-    state: LogState,
+    pool: OpenPool,
     *,
     max_error: float | None = None,
     level: float = 0.95,
-    attempt: int = 1,
 ) -> PriceList:
     """Return what a new audit would spare for 1, 2, 5 and 10 % error, and for `max_error`.
 
     The whole set has no offer while labels of a model stand: they would have to be tested, too.
     """
-    rows = read_open_rows(fitted, unlabelled_rows(fitted.refs, state), most=MOST_ROWS)
+    rows = read_open_rows(fitted, pool.open, most=MOST_ROWS)
     size, drawn = round(len(rows.sure) * rows.scale), drawn_labels(fitted)
     if not size:
         return PriceList()
-    errors = sorted({*OFFERED_ERRORS, max_error or OFFERED_ERRORS[0]})
     accepted, whole = [], []
-    for limit in errors:
+    for limit in sorted({*OFFERED_ERRORS, max_error or OFFERED_ERRORS[0]}):
         plan = plan_audit(
-            rows.sure, drawn, size, max_error=limit, level=level, attempt=attempt
+            rows.sure, drawn, size, max_error=limit, level=level, attempt=pool.attempt
         )  # fmt: skip
         accepted.append(AuditOffer(limit, left=size) if plan is None else _offer(
             limit, plan.size, plan.size - plan.expected_audit, size))  # fmt: skip
+        if pool.machine:
+            continue
         made = plan_set_audit(
-            rows, drawn, count_labels(fitted, state), max_error=limit, level=level, attempt=attempt
-        )
+            rows, drawn, pool.total, max_error=limit, level=level, attempt=pool.attempt
+        )  # fmt: skip
         whole.append(AuditOffer(limit, left=size) if made is None else _offer(
             limit, made.expected_items, made.expected_spared, size))  # fmt: skip
-    trained = any(stack[-1].by_machine for stack in state.standing.values())
-    return PriceList(size, tuple(accepted), () if trained else tuple(whole), label_seconds(state))
+    return PriceList(size, tuple(accepted), tuple(whole), pool.seconds)
 
 
 def _offer(limit: float, items: int, spared: int, size: int) -> AuditOffer:
@@ -131,10 +162,10 @@ def read_open_rows(
     )
 
 
-def count_labels(fitted: FittedProject, state: LogState) -> int:
+def count_labels(refs: RefTable, state: LogState) -> int:
     """Return the labels that the finished set will have: all items but the skipped ones."""
     skipped = [ref for ref in state.standing if state.label(ref) is None]
-    return len(fitted.refs) - int((fitted.refs.rows(skipped) >= 0).sum())
+    return len(refs) - int((refs.rows(skipped) >= 0).sum())
 
 
 def price_lines(prices: PriceList, seconds: float | None = None) -> list[str]:

@@ -41,6 +41,7 @@ _EVERYWHERE: dict[str, tuple[str, ...]] = {
     "check": (),
     "strategy": ("t",),
     "curves": ("c",),
+    "prices": ("v",),
     "classes": (":",),
     "meaning": ("i",),
     "again": ("o", "O"),

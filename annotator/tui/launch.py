@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from annotator.errors import AnnotatorError, TerminalError
 from annotator.log.entries import LogState
 from annotator.project.project import ProjectFolder
-from annotator.session.mode import AskedSample, SessionMode
+from annotator.session.mode import AskedSample, AuditMeter, SessionMode
 from annotator.session.open import open_session
 from annotator.terminal.caps import TerminalCapabilities
 from annotator.tui.finder import ItemFinder
@@ -65,6 +65,8 @@ class ItemSample:
     """A function that tells whether the audit is given up after the answer on a ref."""
     sample: AskedSample | None = None
     """The check that asks its items in their order; None for an audit."""
+    meter: Callable[[LogState], AuditMeter] | None = None
+    """A function that tells how far the audit is."""
 
 
 def run_label_app(
@@ -126,7 +128,7 @@ def prepare_label_app(
     if audit is not None:
         mode = SessionMode(
             audit.name, audit.notice, audit.is_lost, second=audit.name is None,
-            sample=audit.sample,
+            sample=audit.sample, meter=audit.meter,
         )  # fmt: skip
     failures: SimpleQueue[str] = SimpleQueue()
     prior = load_proposal_prior(project, blind=audit is not None)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from annotator.items.refs import format_done, format_duration, format_share
 from annotator.log.prequential import WINDOW, PrequentialScores, windowed_mean
+from annotator.session.mode import AuditMeter
 from annotator.session.progress import Progress
 from annotator.tui.label.error_panel import (
     PoolErrorState,
@@ -63,6 +64,8 @@ class PanelState:
     """The key that hunts for a class."""
     notices: tuple[str, ...] = ()
     """The sentences that hold for the whole session."""
+    meter: AuditMeter | None = None
+    """How far the audit is; None in other sessions."""
     tells_time: bool = False
     """True if the panel says how long the rest takes; else the panel above does."""
 
@@ -123,6 +126,8 @@ def _by_worth(state: PanelState, cells: int) -> Iterator[PanelSection]:
         yield PanelSection(
             0, progress_lines(progress, state.per_minute, cells, tells_time=state.tells_time)
         )
+    if state.meter is not None:
+        yield PanelSection(5, meter_lines(state.meter, cells))
     for place, notice in enumerate(state.notices):
         yield PanelSection(
             10 + place, [[(f" {line}", "text")] for line in wrap_text(notice, cells - 2)]
@@ -176,6 +181,13 @@ def progress_lines(
     ]
     rows = [line.strip(" ·") for line in wrap_text(" · ".join(aside), cells - 2)]
     return lines + [[(f" {row}", "dim")] for row in rows if row]
+
+
+def meter_lines(meter: AuditMeter, cells: int) -> list[Line]:
+    """Return the bar of an audit, full once it certifies, with its words."""
+    words = wrap_text(meter.words, cells - 2)
+    bar: Line = [(" ", "text"), *draw_bar(meter.share, cells - 2, "good"), (" ", "text")]
+    return [bar, *([(f" {line}", "text")] for line in words)]
 
 
 def tall_lines(found: Sequence[DifficultyCurve], cells: int) -> list[Line]:

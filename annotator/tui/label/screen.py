@@ -25,6 +25,7 @@ from annotator.tui.label.class_list import ClassList, class_choices, count_label
 from annotator.tui.label.error_panel import find_rare_class
 from annotator.tui.label.filmstrip import Filmstrip
 from annotator.tui.label.glossary import terms_on_screen
+from annotator.tui.label.price_screen import PriceScreen
 from annotator.tui.label.strategy_dialog import make_strategy_dialog, strategy_title
 from annotator.tui.label.text import LabelPhase
 from annotator.tui.label.within import Within, ask_within, within_choices
@@ -255,6 +256,10 @@ class LabelScreen(AnswerScreen):
         prepare = partial(prepare_slices, self.host)
         self.host.push_screen(CurvesScreen(self.session, self.keymap, self.pace, target, prepare))
 
+    def show_prices(self) -> None:
+        """Show what each promise of `finish` would cost and spare."""
+        self.host.push_screen(PriceScreen(self.host, self.pace))
+
     def find_class(self) -> None:
         """Ask for a class by a few letters, and label with it."""
         session, hidden = self.session, self.sidebar.hides_prediction
@@ -417,6 +422,11 @@ COMMANDS: dict[str, Command[LabelScreen]] = command_table(
     Command(
         "curves", "curves", "Show the curves at full size: error, difficulty, classes.",
         LabelScreen.show_curves, _asking_or_done,
+    ),
+    Command(
+        "prices", "prices", "Show what each promise of finish would cost and spare.",
+        LabelScreen.show_prices, _asking_or_done,
+        works=lambda screen: screen.session.has_features,
     ),
     Command(
         "classes", "find class", "Find a class by a few letters, and label with it.",

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.timer import Timer
 
+from annotator.session.mode import AuditMeter
 from annotator.session.session import LabelSession
 from annotator.tui.key_repeat import Pace
 from annotator.tui.keymaps import Keymap
@@ -59,6 +60,7 @@ class Sidebar(Vertical):
         self._per_minute: float | None = None
         self._pending: Timer | None = None
         self._pool_error = PoolErrorState()
+        self._metered: tuple[int, AuditMeter] | None = None
         self.hides_prediction = False
         """True while the annotator has hidden the prediction."""
         self._choice = ChosenClasses()
@@ -137,6 +139,15 @@ class Sidebar(Vertical):
             self._pool_error = pool_error_state(self._session, self._target)
         self._show_panel()
 
+    def _meter(self) -> AuditMeter | None:
+        """Return how far the audit is after the last row."""
+        meter, state = self._session.mode.meter, self._session.state
+        if meter is None:
+            return None
+        if self._metered is None or self._metered[0] != state.seq:
+            self._metered = state.seq, meter(state)
+        return self._metered[1]
+
     def _show_panel(self) -> None:
         session, progress = self._session, self._session.progress
         hunt, pages = (next(iter(self.keymap.keys(name)), "") for name in ("strategy", "pages"))
@@ -147,6 +158,7 @@ class Sidebar(Vertical):
             self._pool_error,
             hunt,
             label_text.audit_words(session),
+            self._meter(),
             session.blind,
         )
         self._numbers.show(state)
