@@ -11,7 +11,7 @@ from annotator.curate.query_values import text_test
 from annotator.curate.review_case import QUEUES
 from annotator.errors import QueryError
 from annotator.items.refs import make_printable
-from annotator.log.entries import Action, Entry, LogState, confirmations, review_queue_of
+from annotator.log.entries import Action, Entry, LogState, find_confirmations, review_queue_of
 from annotator.project.class_tree import ClassTree
 from annotator.project.label_sets import split_label
 
@@ -68,7 +68,7 @@ def _in_state(term: QueryTerm, state: LogState, _: ClassNames) -> Iterable[str]:
     if term.value == "open":
         return state.standing
     if term.value == "reviewed":
-        return (ref for ref, stack in state.standing.items() if confirmations(stack))
+        return (ref for ref, stack in state.standing.items() if find_confirmations(stack))
     wanted = Action.SKIP if term.value == "skipped" else Action.LABEL
     return (ref for ref, stack in state.standing.items() if stack[-1].action is wanted)
 
@@ -120,7 +120,9 @@ def _noted(term: QueryTerm, state: LogState, _: ClassNames) -> Iterable[str]:
 def _reviewed(term: QueryTerm, state: LogState, _: ClassNames) -> Iterable[str]:
     """Return the refs whose decision a review confirmed: any, of a queue, or by an annotator."""
     wanted = term.value.casefold()
-    rows = {ref: found for ref, stack in state.standing.items() if (found := confirmations(stack))}
+    rows = {
+        ref: found for ref, stack in state.standing.items() if (found := find_confirmations(stack))
+    }
     if not wanted:
         return rows
     test, queues = text_test(term.value), wanted in QUEUES

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from annotator.curate.review_case import ORDERS, ReviewCase
 from annotator.curate.review_evidence import Evidence
 from annotator.curate.review_queues import ReviewQueues, sort_cases
-from annotator.log.entries import REVIEW, Entry
+from annotator.log.entries import REVIEW, Entry, is_settled
 from annotator.project.label_sets import is_known_label, set_probability
 from annotator.proposals.verdicts import REJECT_LABELS
 from annotator.session.session import LabelSession
@@ -48,7 +48,7 @@ class Review:
     @property
     def current(self) -> ReviewCase | None:
         """The case to decide, with its evidence; None at the end of the queue."""
-        case = next(iter(self._cases(self.queue)), None)
+        case = self._first_case()
         if case is None:
             return None
         if self._shown is None or (self._shown.queue, self._shown.ref) != (case.queue, case.ref):
@@ -171,6 +171,14 @@ class Review:
         if case.proba and case.label and self.session.multi:
             return round(set_probability(case.proba, case.label, self.session.classes), 4)
         return (case.proba or {}).get(case.label or "")
+
+    def _first_case(self) -> ReviewCase | None:
+        """Return the first case; take those away that another annotator settled meanwhile."""
+        for case in self._cases(self.queue):
+            if not is_settled(self.session.state, case.ref, case.queue, case.since):
+                return case
+            self._left[self.queue].remove(case)
+        return None
 
     def _cases(self, queue: str) -> list[ReviewCase]:
         """Return the cases of a queue that have not changed since they were found."""

@@ -27,7 +27,7 @@ from annotator.log.entries import (
     Action,
     Entry,
     LogState,
-    confirmations,
+    find_confirmations,
     is_settled,
     review_queue_of,
 )
@@ -170,7 +170,7 @@ def _unreviewed(material: QueueInputs) -> Iterator[ReviewCase]:
     """Yield all labels that no review has confirmed, the least probable first."""
     evidence = material.evidence
     for ref, stack in material.state.standing.items():
-        if stack[-1].action is Action.LABEL and not confirmations(stack):
+        if stack[-1].action is Action.LABEL and not find_confirmations(stack):
             row = evidence.row(ref)
             own = None if row < 0 or evidence.has_sets else evidence.own_probability(row)
             said = (

@@ -138,7 +138,7 @@ class ColumnarLog:
         """Row to the annotators who confirmed its label in a review, joined by a bar."""
 
     def _find_reviewers(self, standing: NDArray[np.int64]) -> dict[int, str]:
-        """Fold decisions that stand, in order, as `entries.confirmations` does."""
+        """Fold decisions that stand, in order, as `entries.find_confirmations` does."""
         rows = np.unique(self._row[standing[self._kind[standing] & _REVIEW > 0]])
         labels, names = dict[int, int](), dict[int, dict[str, None]]()
         for at in standing[np.isin(self._row[standing], rows)].tolist():

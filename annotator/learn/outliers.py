@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from annotator.learn.rows import Rows
 
 NEAREST = 20
-"""K: so many strange items of one kind are still outliers."""
+"""K: up to this number, strange items of one kind are outliers."""
 REFERENCE_ROWS = 20_000
 """The largest number of items that others are compared with."""
 _FENCE = 1.5

@@ -270,7 +270,7 @@ def review_queue_of(entry: Entry) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def confirmations(stack: Sequence[Entry]) -> list[Entry]:
+def find_confirmations(stack: Sequence[Entry]) -> list[Entry]:
     """Return the rows of reviews that confirmed the decision that stands, oldest first.
 
     `stack` holds the decisions on an item. A review that gave the label confirms it, too. A later
@@ -288,7 +288,7 @@ def confirmations(stack: Sequence[Entry]) -> list[Entry]:
 def reviewed_labels(state: LogState) -> Iterator[tuple[str, list[str]]]:
     """Yield the ref of each item with a reviewed label, and who confirmed it, each name once."""
     for ref, stack in state.standing.items():
-        if stack[-1].action is Action.LABEL and (rows := confirmations(stack)):
+        if stack[-1].action is Action.LABEL and (rows := find_confirmations(stack)):
             yield ref, list(dict.fromkeys(entry.annotator for entry in rows))
 
 

@@ -209,6 +209,21 @@ def test_a_case_that_was_decided_meanwhile_is_not_offered(bench: Bench) -> None:
     assert review.queues["errors"] == 1
 
 
+def test_a_case_that_another_annotator_confirmed_is_not_offered_again(bench: Bench) -> None:
+    bench.label_all(["07.png", "22.png"])
+    mine, other = bench.review("errors"), bench.review("errors", who="cy")
+    first = mine.current
+    other.confirm()
+    mine.session.refresh()
+    assert first is not None and mine.current is not None
+    assert mine.current.ref != first.ref
+    mine.confirm()
+    assert mine.current is None
+    mine.undo()
+    assert mine.current is not None
+    assert mine.current.ref != first.ref
+
+
 def test_later_puts_a_case_at_the_end(bench: Bench) -> None:
     bench.label_all(["07.png", "22.png", "45.png"])
     review = bench.review("errors")

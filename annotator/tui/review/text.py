@@ -9,7 +9,7 @@ from annotator.curate.review import Review
 from annotator.curate.review_boxes import BOX_QUEUES
 from annotator.curate.review_case import ORDERS, QUEUES, ReviewCase
 from annotator.items.refs import Item, make_printable, plural
-from annotator.log.entries import Action, confirmations
+from annotator.log.entries import Action, find_confirmations
 from annotator.project.label_sets import class_probabilities
 from annotator.tui.keymaps import Keymap
 from annotator.tui.label.class_list import ClassRow
@@ -85,7 +85,7 @@ def _label(case: ReviewCase, cells: int) -> list[Line]:
 
 def _confirmed(case: ReviewCase, review: Review, cells: int) -> list[Line]:
     """Return who confirmed the label in an earlier review."""
-    rows = confirmations(review.session.state.standing.get(case.ref, ()))
+    rows = find_confirmations(review.session.state.standing.get(case.ref, ()))
     names = dict.fromkeys(entry.annotator for entry in rows if entry.action is Action.LABEL)
     return [[(clip_end(f" confirmed by {', '.join(names)}", cells), "dim")]] if names else []
 
