@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from annotator.learn.class_levels import TreeClasses
-from annotator.learn.label_conflicts import find_likely_errors
+from annotator.learn.label_conflicts import find_likely_errors, measure_doubts
 from annotator.learn.model import fit_model, out_of_sample_proba
 from annotator.learn.ranking import Ranking, learn
 from annotator.learn.rows import normalize_rows
@@ -149,6 +149,17 @@ def test_a_label_above_the_prediction_is_not_a_likely_error() -> None:
     found = find_likely_errors(y, proba, TreeClasses(PARENTS).under)
     assert found.rows.tolist() == [1]
     assert found.suspects.tolist() == [BUS]
+
+
+def test_neighbours_above_and_below_a_label_count_for_it() -> None:
+    y = np.array([PUG, ANIMAL, PUG, CAR, CAR, CAR])
+    proba = np.zeros((6, 9))
+    proba[:, [CAR, PUG]] = 0.5
+    near = np.array([[1, 2], [0, 2], [3, 4], [4, 5], [3, 5], [3, 4]])
+    own = measure_doubts(y, proba, TreeClasses(PARENTS).under, near).own
+    assert own[[0, 1]].min() > 0.6  # an animal and a pug are near
+    assert own[2] < 0.4  # two cars are near
+    assert own[3] > 0.6
 
 
 def test_the_same_labels_give_the_same_ranking_from_an_earlier_fit() -> None:

@@ -29,7 +29,7 @@ StartSearch = Callable[[str], Callable[[], SearchResults]]
 """A function that prepares a query on the screen's thread; its result runs in another thread."""
 
 _WORDS = (
-    "path: cam3  *_top.jpg  path:cam3/*  open labelled skipped flagged reviewed",
+    "path: cam3  *_top.jpg  path:cam3/*   open labelled skipped flagged",
     "label:NAME  by:NAME  note:TEXT  at>=2026-11-01  reviewed:NAME",
     "predicted:NAME  p>0.9  margin<0.1   camera=3  temp>20   size<32",
     'like: what looks like this item   text:"rusty edge"   -term: not',
