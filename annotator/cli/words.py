@@ -15,8 +15,8 @@ from annotator.cli.project_options import JsonOption, ProjectArgument, print_jso
 from annotator.items.refs import make_printable, plural, shell_quoted
 
 if TYPE_CHECKING:
-    from annotator.features.class_text import TextReport
     from annotator.project.project import ProjectFolder
+    from annotator.session.class_text import TextReport
 
 
 def words(
@@ -52,10 +52,10 @@ def words(
     """
     if progress == "json":
         exit_with_parent()
-    from annotator.features.class_text import compute_class_texts, require_text_model
     from annotator.features.paired import PairedTowers
     from annotator.features.store import FeatureStore
     from annotator.project.project import ProjectFolder
+    from annotator.session.class_text import compute_class_texts, require_text_model
 
     opened = ProjectFolder.open(project)
     store = FeatureStore.open(opened.features_folder)

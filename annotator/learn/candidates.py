@@ -111,6 +111,18 @@ class TextScores:
         return np.asarray(column[rows])
 
 
+def reuse_text_scores(
+    prior: TextPrior | None, unit: UnitRows, cache: dict[str, Any]
+) -> TextScores | None:
+    """Return the scores of `prior`, those of earlier steps from `cache`; None without a prior."""
+    if prior is None:
+        return None
+    kept: TextScores | None = cache.get("text")
+    if kept is None or kept.prior is not prior:
+        kept = cache["text"] = TextScores(prior, unit)
+    return kept
+
+
 @dataclass(frozen=True, slots=True)
 class Pool:
     """The data that a strategy may use.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import ProjectError
-from annotator.learn.candidates import OpenRows, Pool, TextScores
+from annotator.learn.candidates import OpenRows, Pool, reuse_text_scores
 from annotator.learn.class_levels import Parents, TreeClasses
 from annotator.learn.error_estimate import (
     DrawnLabels,
@@ -184,12 +184,16 @@ def _reusable_cache(snapshot: Snapshot) -> dict[str, Any]:
 
 def _fit(snapshot: Snapshot, unit: UnitRows, warm: object) -> FittedModel | None:
     usable = _usable_rows(snapshot, snapshot.rows)
-    by_name = snapshot.text is not None and snapshot.estimator == "ridge"
-    if not usable.any() and not by_name:
+    text = _text(snapshot)
+    if not usable.any() and text is None:
         return None
     X, y = unit.take(snapshot.rows[usable]), snapshot.y[usable]
     C, parents = len(snapshot.classes), snapshot.parents
-    return fit_model(snapshot.estimator, snapshot.version, C, X, y, warm, parents, snapshot.text)
+    return fit_model(snapshot.estimator, snapshot.version, C, X, y, warm, parents, text)
+
+
+def _text(snapshot: Snapshot) -> TextPrior | None:
+    return snapshot.text if snapshot.estimator == "ridge" else None  # others do without
 
 
 def _usable_rows(snapshot: Snapshot, rows: Rows) -> NDArray[np.bool_]:
@@ -333,19 +337,11 @@ class _Step:
             cache=self.cache,
             targets=self.targets,
             labels=len(s.y),
-            text=self.text_scores(),
+            text=reuse_text_scores(
+                s.text if s.estimator == "ridge" else None, self.unit, self.cache
+            ),
             trusts_text=self.model is not None and self.model.text_weight > 0,
         )
-
-    def text_scores(self) -> TextScores | None:
-        """Return the scores by the classes' names; those of earlier steps are kept."""
-        prior = self.snapshot.text
-        if prior is None or self.snapshot.estimator != "ridge":
-            return None
-        kept: TextScores | None = self.cache.get("text")
-        if kept is None or kept.prior is not prior:
-            kept = self.cache["text"] = TextScores(prior, self.unit)
-        return kept
 
     def estimate(self, drawn: DrawnLabels, rest: Unlabelled) -> ErrorEstimate | None:
         """Estimate the error on the whole pool; accepted rows are a part with labels of its own."""

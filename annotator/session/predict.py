@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import FeatureError, ProjectError
-from annotator.features.class_text import load_text_prior
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import plural, shell_quoted
@@ -24,6 +23,7 @@ from annotator.log.entries import LogState
 from annotator.project.item_pool import load_refs
 from annotator.project.label_sets import name_decisions
 from annotator.project.project import ProjectFolder
+from annotator.session.class_text import load_text_prior
 from annotator.session.learner import StrategyChoice, make_snapshot
 from annotator.session.pool_features import PoolFeatures
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 
 from annotator.errors import ProjectError
-from annotator.features.class_text import load_text_prior
 from annotator.features.growing import open_partial_features
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
@@ -17,6 +16,7 @@ from annotator.log.store import SqliteStore
 from annotator.project import label_sets
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
+from annotator.session.class_text import load_text_prior
 from annotator.session.learner import Prior
 from annotator.session.mode import SessionMode
 from annotator.session.open import open_session

@@ -7,13 +7,13 @@ from dataclasses import replace
 from queue import SimpleQueue
 
 from annotator.errors import AnnotatorError, StoreError
-from annotator.features.class_text import NameScores
 from annotator.features.store import FeatureStore
 from annotator.items.listing import SkippedFiles
 from annotator.items.refs import format_duration, make_printable
 from annotator.learn.text_prior import is_same_text
 from annotator.project.hooks import Hooks
 from annotator.project.project import SETTINGS_FILE, ProjectFolder
+from annotator.session.class_text import NameScores
 from annotator.session.session import LabelSession
 from annotator.terminal.caps import TerminalCapabilities
 from annotator.terminal.pacing import Pacer

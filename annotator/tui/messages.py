@@ -8,11 +8,11 @@ from typing import Any
 from textual.message import Message
 
 from annotator.errors import AnnotatorError
-from annotator.features.class_text import NameScores
 from annotator.features.store import FeatureStore
 from annotator.learn.label_conflicts import Contradiction
 from annotator.learn.ranking import Ranking
 from annotator.project.watching import ItemChange, SettingsChange
+from annotator.session.class_text import NameScores
 from annotator.tui.finder import FoundItems
 
 
@@ -81,7 +81,7 @@ class FeaturesOpened(Message):
     grows: bool
     """True while another process adds rows."""
     names: NameScores
-    """What the names of the classes say of the items."""
+    """The scores of the classes by their names."""
 
 
 @dataclass

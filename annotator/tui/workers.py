@@ -22,7 +22,6 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 
 from annotator.errors import AnnotatorError, FeatureError
-from annotator.features.class_text import find_name_scores
 from annotator.features.growing import BUSY_MESSAGE, open_partial_features
 from annotator.features.store import FeatureStore
 from annotator.items.processes import annotator_command
@@ -32,6 +31,7 @@ from annotator.learn.ranking import Snapshot, learn
 from annotator.learn.targets import number_labels
 from annotator.project.project import ProjectFolder
 from annotator.project.watching import IDLE_TIMES, RefsWatch, SettingsWatch
+from annotator.session.class_text import find_name_scores
 from annotator.tui import messages
 
 Post = Callable[[Any], object]

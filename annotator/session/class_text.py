@@ -261,11 +261,11 @@ def explain_no_words(project: ProjectFolder, store: FeatureStore) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NameScores:
-    """What is known of the names of a project's classes."""
+    """The scores of a project's classes by their names, or the reason why there are none."""
 
     text: TextPrior | None = None
     problem: str = ""
-    """Why they have no part in the model, with the remedy; "" if they have one."""
+    """The reason why names have no part in the model, with the remedy; "" if they have one."""
     readable: bool = False
     """True if `annotator words` can read them here, without another option."""
 

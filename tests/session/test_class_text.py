@@ -14,15 +14,6 @@ import pytest
 from PIL import Image
 
 from annotator.errors import ExtraMissing, FeatureError
-from annotator.features.class_text import (
-    class_prompts,
-    compute_class_texts,
-    explain_no_words,
-    find_name_scores,
-    load_text_prior,
-    require_text_model,
-    words_file,
-)
 from annotator.features.extractor import load_extractor
 from annotator.features.paired import PairedTowers
 from annotator.features.pipeline import extract_features
@@ -31,6 +22,15 @@ from annotator.images import ImageFolder
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
+from annotator.session.class_text import (
+    class_prompts,
+    compute_class_texts,
+    explain_no_words,
+    find_name_scores,
+    load_text_prior,
+    require_text_model,
+    words_file,
+)
 from tests.features.paired_checkpoints import KINDS, save_paired_checkpoint
 
 CLASSES = (ClassInfo("cat"), ClassInfo("dog"), ClassInfo("rusty_edge"))
