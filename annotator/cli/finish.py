@@ -109,7 +109,7 @@ def finish(
 
 _PROMISES = ("accepted", "set")
 _Begin = Callable[["ProjectFolder", "SqliteStore", bool], "Audit"]
-"""It resumes or plans an audit of a project and its store, and stores the plan if it is to."""
+"""The function that resumes or plans an audit of a project; the last argument stores the plan."""
 
 
 def _beginner(

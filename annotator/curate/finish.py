@@ -53,7 +53,8 @@ _WRITTEN_AT_ONCE = 5000
 class EntrySource(Protocol):
     """A store to read entries from."""
 
-    def entries(self, after: int = 0) -> Iterator[Entry]: ...
+    def entries(self, after: int = 0) -> Iterator[Entry]:
+        """Yield the rows after a `seq`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,7 @@ class Audit:
 
 
 def describe_audit(audit: Audit, verdict: AuditVerdict, accepted: int | None) -> list[str]:
-    """Return the result of an audit so far, with the command that goes on."""
+    """Return the result of an audit so far, with the command that continues it."""
     plan, level = audit.attempt.plan, audit.attempt.level
     items = f"{plan.size:,} items at p ≥ {plan.threshold:.3f}"
     folder = shell_quoted(audit.project.folder)

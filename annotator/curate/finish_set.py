@@ -56,14 +56,14 @@ from annotator.session.price_list import SET, count_labels, read_open_rows
 
 @dataclass(frozen=True, slots=True)
 class SetPromise:
-    """What is promised of the finished set."""
+    """The promise on a finished set, and on classes in it."""
 
     max_error: float
     level: float
     per_class: bool = False
     """True if `max_error` is a limit for each class by itself, too."""
     max_missed: tuple[tuple[str, float], ...] = ()
-    """The classes of which at most a share may be labelled as something else."""
+    """The limits of single classes: the share that may be labelled as something else."""
 
     def limits(self, names: Sequence[str]) -> dict[str, float]:
         """Return the limit of each class that has one."""
@@ -97,7 +97,7 @@ class SetAudit(Audit):
 
     @property
     def options(self) -> str:
-        """The options of the command that goes on with this audit."""
+        """The options of the command that continues this audit."""
         plan = self.plan
         words = [f"--max-error {plan.max_error:g}", f"--confidence {self.attempt.level:g}"]
         limits = {limit.name: limit.limit for limit in plan.classes}
@@ -215,7 +215,7 @@ class SetAudit(Audit):
 def describe_set_audit(
     audit: SetAudit, state: LogState, proof: SetVerdict, accepted: int | None
 ) -> list[str]:
-    """Return the result of an audit of a set so far, with the command that goes on."""
+    """Return the result of an audit of a set so far, with the command that continues it."""
     plan, folder = audit.plan, shell_quoted(audit.project.folder)
     again = f"annotator finish {folder} --of set {audit.options}"
     asked = f"{proof.audited:,} audited, {proof.wrong:,} of them wrong"

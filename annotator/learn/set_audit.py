@@ -42,7 +42,7 @@ SET_BETS = (0.05, 0.2, 0.5)
 STEPS = 16  # thresholds that one sample serves
 TRIED_STEPS = 60  # thresholds from which the planned one is chosen
 ROOM = 1.5  # the sample's part of the pool, in sizes of the planned step
-GAIN_TO_GO_ON = 0.1  # labels spared for each that an audit takes, to begin it or to go on with it
+GAIN_TO_GO_ON = 0.1  # labels spared for each that an audit takes, to begin it or to continue
 MOST_AHEAD = 4_000  # further labels that a forecast looks at
 NO_LOOK = 2.0  # a probability that no item has
 _STRICTLY = 1e-9  # beyond a limit: a claim is "more than", and is tested as "at least"
@@ -109,7 +109,7 @@ class SetVerdict(AuditVerdict):
     ready: int = 0
     """The labels that are certified to be spared already now."""
     fill: float = 0.0
-    """How far the audit is: 1 once it certifies."""
+    """The share of its labels that the audit has: 1 once it certifies."""
     left_to_look: int = 0
     """The items that people must look at before the sample can certify; `more` includes them."""
 
@@ -141,14 +141,14 @@ class OpenRows:
     chances: tuple[Numbers, ...] = ()
     """(m,) the probability of each class with a limit."""
     said: tuple[Mask, ...] = ()
-    """(m,) True where such a class is predicted."""
+    """(m,) True if such a class is predicted."""
     columns: tuple[int, ...] = ()
     """The places of these classes among all."""
     scale: float = 1.0
     """The open rows for each of these."""
 
     def sampled(self, limits: Sequence[ClassLimit]) -> Mask:
-        """Return which rows the sample is drawn from: those that nobody looks at first."""
+        """Return which rows the sample is drawn from: those that people do not look at first."""
         open_ = np.ones(len(self.sure), bool)
         for limit, chance in zip(limits, self.chances, strict=True):
             open_ &= chance < limit.look
@@ -174,7 +174,7 @@ class OpenRows:
 def _correction(limit: ClassLimit, c: int, drawn: DrawnLabels) -> float:
     """Return the missed items of class c among the drawn labels, for each that is expected.
 
-    Only labels that nobody would have looked at first count, and one more on either side.
+    Only labels that people would not have looked at first count, and one more on either side.
     """
     targets = drawn.targets
     chance = targets.class_proba(drawn.proba, c)

@@ -27,7 +27,7 @@ class AskedSample(Protocol):
 
 
 class AuditMeter(NamedTuple):
-    """How far an audit is."""
+    """The progress of an audit."""
 
     share: float
     """From 0 to 1: certified."""

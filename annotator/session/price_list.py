@@ -65,7 +65,7 @@ class PriceList:
 
 @dataclass(frozen=True, slots=True)
 class OpenPool:
-    """What a price list needs of the log, read at one moment."""
+    """The state of a pool at one moment, as far as a price list needs it."""
 
     open: NDArray[np.bool_]
     """(n,) True for the items without a label."""

@@ -65,7 +65,7 @@ class PanelState:
     notices: tuple[str, ...] = ()
     """The sentences that hold for the whole session."""
     meter: AuditMeter | None = None
-    """How far the audit is; None in other sessions."""
+    """The progress of the audit; None in other sessions."""
     tells_time: bool = False
     """True if the panel says how long the rest takes; else the panel above does."""
 
