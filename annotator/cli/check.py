@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from annotator.log.store import SqliteStore
     from annotator.project.project import ProjectFolder
     from annotator.session.check import Check
-    from annotator.session.check_result import StopRules
     from annotator.tui.host import ScreenHost
 
 
@@ -71,10 +70,11 @@ def check(
     from annotator.project.item_pool import load_refs
     from annotator.project.project import ProjectFolder
     from annotator.session import check as checking
+    from annotator.session.check_result import StopRules
 
     opened = ProjectFolder.open(project)
     warn_of_other_model(opened)
-    rules = _parse_rules(max_error, min_found or [])
+    rules = StopRules(max_error, parse_class_shares(min_found or [], "--min-found", "crack=0.95"))
     store = SqliteStore(opened.labels_file)
     if show:
         found = checking.find_check(opened, load_refs(opened), level=confidence, rules=rules)
@@ -89,14 +89,6 @@ def check(
         name = opened.settings.annotator_name(annotator)
         _run_check(found, opened, store, name, graphics, pages)
     _print_result(found, store, as_json)
-
-
-def _parse_rules(max_error: float | None, min_found: list[str]) -> StopRules:
-    """Return the stop rules. Raises `BadParameter` for one that is not CLASS=SHARE."""
-    from annotator.session.check_result import StopRules
-
-    shares = parse_class_shares(min_found, "--min-found", "crack=0.95")
-    return StopRules(max_error, shares)
 
 
 def _run_check(

@@ -71,6 +71,7 @@ class Check:
         self._seq = -1
         self._values: tuple[list[str | None], list[str]] = [], []
         self._result: CheckResult | None = None
+        self._lines: tuple[str, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -172,14 +173,16 @@ class Check:
     def lines(self, state: LogState) -> tuple[str, ...]:
         """Return the result so far, for the panel."""
         result = self.result(state)
-        shares = self.class_shares(state, _PANEL_CLASSES) if result.checked else []
-        return check_panel_lines(result, shares)
+        if self._lines is None:
+            shares = self.class_shares(state, _PANEL_CLASSES) if result.checked else []
+            self._lines = check_panel_lines(result, shares)
+        return self._lines
 
     def _read(self, state: LogState) -> tuple[list[str | None], list[str]]:
         """Return the labels of the drawn items up to the first one without an answer (None for a
         skip), and the refs that people answered since the model was frozen."""
         if self._seq != state.seq:
-            self._seq, self._result = state.seq, None
+            self._seq, self._result, self._lines = state.seq, None, None
             answered = AnsweredByPeople(state)
             labels: list[str | None] = []
             for ref in self.frozen.refs:
