@@ -30,6 +30,7 @@ LEAST_N_EFF = 8.0
 NORMAL_QUANTILE = 1.6449  # the 95 % quantile of the normal distribution
 TUNING_PRIOR = 10.0  # pseudo-labels behind a control variate's coefficient of 1
 OPINION_LABELS = 10.0  # the weight, in labels, of the model's own expectation
+OPINION_PRECISION = 80.0  # as many labels as this would be as far from the truth as the expectation
 PART_OPINION_LABELS = 15.0  # the same for a part of the pool
 VARIANCE_PRIOR = 20.0  # pseudo-labels behind the variance that the model's doubt leaves unexplained
 PART_VARIANCE_PRIOR = 3.0  # the same for a part of the pool
@@ -251,8 +252,10 @@ def _tag_chance(y: Array, weights: Array | None) -> float:
 def _mean_loss(losses: Losses, weights: Array, random: NDArray[np.bool_], rest: int) -> Interval:
     """Estimate the mean of the losses over all rows."""
     trust = losses.trust(random)
-    doubt = _Variate(losses.doubt, losses.rest, losses.worth(trust), trust)
+    doubt = _Variate(losses.doubt, losses.rest, losses.worth(trust), trust, by_weight=True)
     error = _mean_in_part(losses, doubt, trust, weights, random, np.ones(len(random), bool), rest)
+    chance = error.value * (1 - error.value) / (len(random) + rest)  # that the pool is a sample
+    error = _widen(error, NORMAL_QUANTILE * np.sqrt(chance))
     return _widen_near_chance(error, losses.chance(losses.y[random], weights))
 
 
@@ -360,15 +363,15 @@ def _debias_leave_one_out(wrong: Array, known: Array) -> Array:
 
 
 def _estimate_pessimism(wrong: Array, known: Array, rest: int) -> float:
-    """Return how much leave-one-out overstates the error on the labelled rows themselves.
+    """Return how much leave-one-out overstates the error, because of the labelled rows.
 
-    The labelled rows count, by their share of the pool, with 0.632 of their leave-one-out error
-    and 0.368 of the error of the model fitted on them (the shares of Efron's .632 estimator,
-    JASA 1983): most rows of their kind were asked, too, or are near. This matters if a large
-    part of a small pool is labelled.
+    Had such a row not been there, the strategy would have asked another of its kind, if one is
+    left. So the labelled rows count, by their share of the pool, with 0.632 of their leave-one-out
+    error and 0.368 of that of the model fitted on them (the shares of Efron's .632 estimator, JASA
+    1983). The more of the pool is labelled, the less of this correction remains.
     """
     share = len(wrong) / (len(wrong) + rest)
-    return float(0.368 * share * max(wrong.mean() - known.mean(), 0))
+    return float(0.368 * share * (1 - share) * max(wrong.mean() - known.mean(), 0))
 
 
 def _correct_interval(interval: Interval, lowered: float, pessimism: float) -> Interval:
@@ -377,10 +380,15 @@ def _correct_interval(interval: Interval, lowered: float, pessimism: float) -> I
     `lowered` is the correction that the interval already holds. The standard error of these rules
     of thumb is unknown; half of their correction stands for it.
     """
-    unsure = NORMAL_QUANTILE * CORRECTION_DEVIATION * (lowered + pessimism)
+    wide = _widen(interval, NORMAL_QUANTILE * CORRECTION_DEVIATION * (lowered + pessimism))
+    return Interval(*(float(np.clip(end - pessimism, 0, 1)) for end in _interval_ends(wide)))
+
+
+def _widen(interval: Interval, unsure: float) -> Interval:
+    """Join the interval with another source of error, whose 90 % interval is ± unsure."""
     value, low, high = _interval_ends(interval)
-    ends = (value, value - np.hypot(value - low, unsure), value + np.hypot(high - value, unsure))
-    return Interval(*(float(np.clip(end - pessimism, 0, 1)) for end in ends))
+    below, above = np.hypot(value - low, unsure), np.hypot(high - value, unsure)
+    return Interval(value, float(value - below), float(value + above))
 
 
 def _widen_near_chance(interval: Interval, chance: float) -> Interval:
@@ -412,6 +420,8 @@ class _Variate:
     """The share of its use as a control variate."""
     prior: float = VARIANCE_PRIOR
     """The pseudo-labels behind the variance that it leaves unexplained."""
+    by_weight: bool = False
+    """True if the variance heeds which labels are far off: those of great or small weight."""
 
 
 def _combine_estimates(
@@ -430,12 +440,16 @@ def _combine_estimates(
     explained = float(variate.unlabelled.var())
     tuning = variate.trust * _tuning_coefficient(e, f, weights, n_eff, explained)
     found = float(weights @ e + tuning * (mean_f - weights @ f))
-    residual = e - tuning * f
-    spread = weights @ (residual - weights @ residual) ** 2 * n_eff / max(n_eff - 1, 1)
+    off = (e - tuning * f - weights @ (e - tuning * f)) ** 2
+    spread = (n_eff * weights**2 if variate.by_weight else weights) @ off
     n = n_eff + variate.worth
     seen = float(n_eff * (weights @ e) + variate.worth * mean_f + 1) / (n + 2)
     usual = _unexplained_variance(seen, tuning if variate.worth else 0.0, explained)
+    spread *= n_eff / max(n_eff - 1, 1)
     variance = (n_eff * spread + variate.prior * usual) / (n_eff + variate.prior)
+    if variate.by_weight:
+        own = variate.worth * seen * (1 - seen) / OPINION_PRECISION
+        variance = (n_eff * variance + variate.worth * own) / n
     joined = float(n_eff * found + variate.worth * mean_f) / n
     interval = share_interval(joined, float(variance), float(n), float(n_eff))
     return _join_known(interval, value[~random], len(f) + rest)

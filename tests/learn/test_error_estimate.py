@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from annotator.learn import error_estimate
 from annotator.learn.candidates import OpenRows, Pool
-from annotator.learn.error_estimate import DrawnLabels, Unlabelled, estimate_error, lure_weights
+from annotator.learn.error_estimate import (
+    DrawnLabels,
+    ErrorEstimate,
+    Unlabelled,
+    estimate_error,
+    lure_weights,
+)
 from annotator.learn.mixture import HerdingMix, drawing_weights
 from annotator.learn.rows import UnitRows
 
@@ -205,21 +211,44 @@ def test_a_label_without_a_prediction_before_it_says_nothing_about_trust() -> No
     )
 
 
-def test_a_small_pool_is_less_sure_than_a_large_one_by_what_the_corrections_take_off() -> None:
-    """Ten labels in 60 are wrong without their own, and none with it."""
+def ten_in_sixty(N: int, known: bool) -> ErrorEstimate:
+    """Ten labels in 60 are wrong without their own, and with it, too, or if `known` none."""
     own, other = np.array([0.1, 0.9]), np.array([0.6, 0.4])
     proba = np.stack([other if i % 6 == 0 else own for i in range(60)])
-    y, fitted = np.ones(60, dtype=np.int64), np.tile(own, (60, 1))
-    found = {}
-    for N in (120, 100_000):
-        size = N - np.arange(60)
-        found[N] = estimate_error(
-            DrawnLabels(proba, fitted, y, 1 / size, size), Unlabelled(fitted, N - 60)
-        )
-    small, large = found[120], found[100_000]
-    assert small is not None and large is not None
-    assert small.error < large.error
+    y, fitted, size = np.ones(60, dtype=np.int64), np.tile(own, (60, 1)), N - np.arange(60)
+    drawn = DrawnLabels(proba, fitted if known else proba, y, 1 / size, size)
+    found = estimate_error(drawn, Unlabelled(fitted, N - 60))
+    assert found is not None
+    return found
+
+
+def test_a_small_pool_is_less_sure_than_a_large_one() -> None:
+    small, large = ten_in_sixty(120, known=True), ten_in_sixty(100_000, known=True)
     assert small.high - small.error > 1.05 * (large.high - large.error)
+
+
+def test_labels_that_fill_a_hole_lower_the_estimate_only_while_others_are_left() -> None:
+    lowered = {
+        N: ten_in_sixty(N, known=False).error - ten_in_sixty(N, known=True).error
+        for N in (61, 120, 100_000)
+    }
+    assert lowered[120] > lowered[61] + 0.01
+    assert lowered[120] > lowered[100_000] + 0.01
+
+
+def test_errors_among_labels_that_count_little_leave_a_narrower_interval() -> None:
+    """The first 60 labels stand for 1,000 items, and the other 30 for 10 times as many."""
+    N, sure, wrong = 100_000, np.array([0.05, 0.95]), np.array([0.7, 0.3])
+    q = np.where(np.arange(90) < 60, 10 / N, 1 / N)
+    widths = {}
+    for mistakes in (range(0, 60, 3), range(60, 90, 15)):  # 20 that weigh 0.1 each; 2 that weigh 1
+        proba = np.tile(sure, (90, 1))
+        proba[list(mistakes)] = wrong
+        drawn = DrawnLabels(proba, proba, np.ones(90, np.int64), q, np.full(90, N))
+        found = estimate_error(drawn, Unlabelled(np.tile(sure, (50, 1)), N - 90))
+        assert found is not None
+        widths[len(mistakes)] = found.high - found.low
+    assert widths[20] < 0.9 * widths[2]
 
 
 @pytest.mark.parametrize("mistakes", [6, 20, 45])
