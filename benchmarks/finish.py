@@ -24,8 +24,8 @@ from annotator.learn.set_audit import (
     NO_LOOK,
     AuditSample,
     ClassLimit,
-    OpenRows,
     SetPlan,
+    UnlabelledRows,
     judge_set_audit,
     plan_set_audit,
 )
@@ -109,7 +109,7 @@ def finish_set(one: Session, max_error: float, limits: Sequence[ClassLimit] = ()
     columns = [int(limit.name) for limit in limits]
     said = tuple(one.said == c for c in columns)
     chances = tuple(one.proba[:, c] for c in columns)
-    rows = OpenRows(one.sure, chances, said, tuple(columns))
+    rows = UnlabelledRows(one.sure, chances, said, tuple(columns))
     plan = plan_set_audit(
         rows, one.drawn, one.total, max_error=max_error, level=LEVEL, limits=limits
     )  # fmt: skip

@@ -51,7 +51,7 @@ from annotator.session.predict import (
     predict_pieces,
     unlabelled_rows,
 )
-from annotator.session.price_list import SET, count_labels, read_open_rows
+from annotator.session.price_list import SET, count_set_labels, read_open_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ class SetAudit(Audit):
             return AuditMeter(found.fill, f"{counts}: too many are wrong.")
         part = f"{found.items:,} items at p ≥ {found.threshold:.3f}"
         words = f"{counts}; {found.more:,} more for {part}, which spares {found.spared:,}."
-        if found.items < self.plan.expected_items:
+        if found.wrong and found.items < self.plan.expected_items:
             words += " This threshold is better by now than the one that was planned."
         return AuditMeter(found.fill, words)
 
@@ -319,7 +319,7 @@ def _plan_attempt(
     rows = read_open_rows(fitted, _open_rows(fitted, state), columns)
     if not len(rows.sure):
         raise ProjectError(NOTHING_OPEN)
-    drawn, total = drawn_labels(fitted), count_labels(fitted.refs, state)
+    drawn, total = drawn_labels(fitted), count_set_labels(fitted.refs, state)
     for max_error in (promise.max_error, 0.02, 0.05, 0.1, 0.2, 0.3):
         found = plan_set_audit(
             rows, drawn, total, max_error=max_error, level=promise.level, attempt=number,

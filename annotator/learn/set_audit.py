@@ -133,7 +133,7 @@ class AuditSample:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenRows:
+class UnlabelledRows:
     """The rows without a label, or a uniform sample of them."""
 
     sure: Numbers
@@ -184,7 +184,7 @@ def _correction(limit: ClassLimit, c: int, drawn: DrawnLabels) -> float:
 
 
 def plan_set_audit(
-    rows: OpenRows,
+    rows: UnlabelledRows,
     drawn: DrawnLabels,
     total: int,
     *,
@@ -217,7 +217,7 @@ def _worth(plan: SetPlan) -> float:
 
 
 def _plan_steps(
-    rows: OpenRows, limits: Sequence[ClassLimit], plan: SetPlan, drawn: DrawnLabels
+    rows: UnlabelledRows, limits: Sequence[ClassLimit], plan: SetPlan, drawn: DrawnLabels
 ) -> SetPlan | None:
     """Return the plan whose best step spares most labels, for classes with these limits."""
     open_, scale = rows.sampled(limits), rows.scale

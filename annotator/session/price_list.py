@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import format_duration
 from annotator.learn.audit import plan_audit
-from annotator.learn.set_audit import OpenRows, plan_set_audit
+from annotator.learn.set_audit import UnlabelledRows, plan_set_audit
 from annotator.log.entries import LogState, label_seconds
 from annotator.session.predict import FittedProject, drawn_labels, predict_pieces, unlabelled_rows
 
@@ -86,7 +86,7 @@ class OpenPool:
         numbers = [int(name[7:]) for name in audits if re.fullmatch(r"finish-\d+", name)]
         return cls(
             unlabelled_rows(refs, state),
-            count_labels(refs, state),
+            count_set_labels(refs, state),
             max(numbers, default=0) + 1,
             any(entry.by_machine for entry in last),
             label_seconds(state),
@@ -134,7 +134,7 @@ def read_open_rows(
     open_: NDArray[np.bool_],
     classes: Sequence[int] = (),
     most: int | None = None,
-) -> OpenRows:
+) -> UnlabelledRows:
     """Return what the model says of the items of `open_` (n,) that have features, and of `classes`.
 
     Of more than `most` items it is a uniform sample.
@@ -153,7 +153,7 @@ def read_open_rows(
         for place, c in enumerate(classes):
             chances[place].append(targets.class_proba(proba, c))
             said[place].append(targets.predicted_as(proba, c))
-    return OpenRows(
+    return UnlabelledRows(
         np.concatenate(sure),
         tuple(map(np.concatenate, chances)),
         tuple(map(np.concatenate, said)),
@@ -162,7 +162,7 @@ def read_open_rows(
     )
 
 
-def count_labels(refs: RefTable, state: LogState) -> int:
+def count_set_labels(refs: RefTable, state: LogState) -> int:
     """Return the labels that the finished set will have: all items but the skipped ones."""
     skipped = [ref for ref in state.standing if state.label(ref) is None]
     return len(refs) - int((refs.rows(skipped) >= 0).sum())
