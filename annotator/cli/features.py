@@ -95,8 +95,18 @@ def features(
             progress=show, stop=stop,
         )  # fmt: skip
     _print_report(report, extractor.name)
+    if report.complete and (words := _explain_names(opened)):
+        typer.echo(words, err=True)
     if not report.complete:
         raise typer.Exit(130)
+
+
+def _explain_names(project: ProjectFolder) -> str:
+    """Return how the model can start from the names of the classes; "" if it does."""
+    from annotator.features.store import FeatureStore
+    from annotator.session.class_text import explain_no_words
+
+    return explain_no_words(project, FeatureStore.open(project.features_folder))
 
 
 def _adopt_array(project: ProjectFolder, array: Path, replace: bool) -> None:

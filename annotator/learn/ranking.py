@@ -184,16 +184,10 @@ def _reusable_cache(snapshot: Snapshot) -> dict[str, Any]:
 
 def _fit(snapshot: Snapshot, unit: UnitRows, warm: object) -> FittedModel | None:
     usable = _usable_rows(snapshot, snapshot.rows)
-    text = _text(snapshot)
-    if not usable.any() and text is None:
+    if not usable.any() and snapshot.names is None:
         return None
-    X, y = unit.take(snapshot.rows[usable]), snapshot.y[usable]
-    C, parents = len(snapshot.classes), snapshot.parents
-    return fit_model(snapshot.estimator, snapshot.version, C, X, y, warm, parents, text)
-
-
-def _text(snapshot: Snapshot) -> TextPrior | None:
-    return snapshot.text if snapshot.estimator == "ridge" else None  # others do without
+    X, y, s = unit.take(snapshot.rows[usable]), snapshot.y[usable], snapshot
+    return fit_model(s.estimator, s.version, len(s.classes), X, y, warm, s.parents, s.names)
 
 
 def _usable_rows(snapshot: Snapshot, rows: Rows) -> NDArray[np.bool_]:
@@ -479,10 +473,14 @@ class Snapshot:
     target_error: float | None = None
     """The share of wrong labels to reach, by which the work that is left is measured."""
     text: TextPrior | None = None
-    """The scores of the classes by their names; None without, as if they were `off`."""
     previous: Ranking | None = None
     """The last ranking: it saves time, and changes nothing beyond rounding. Only the work that is
     left may be that of up to nine labels ago."""
+
+    @property
+    def names(self) -> TextPrior | None:
+        """The scores `text` of the classes by their names, if the estimator can use them."""
+        return self.text if self.estimator == "ridge" else None
 
     @property
     def has_tags(self) -> bool:
