@@ -14,7 +14,7 @@ from annotator.learn.targets import ONE_CLASS, Targets
 from annotator.learn.text_prior import TextPrior
 
 _TRIES = 200
-MAX_TEXT_COLUMNS = 8  # classes whose scores are kept for all rows
+MAX_TEXT_SCORES = 16_000_000  # kept scores of rows by the texts of classes (64 MB)
 
 
 class OpenRows:
@@ -102,7 +102,7 @@ class TextScores:
         if column is None:
             column = np.full(len(self._unit.matrix), np.nan, np.float32)
         self._columns[c] = column  # the latest last
-        if len(self._columns) > MAX_TEXT_COLUMNS:
+        if len(self._columns) > max(1, MAX_TEXT_SCORES // len(column)):
             self._columns.pop(next(iter(self._columns)))
         unknown = rows[np.isnan(column[rows])]
         for start in range(0, len(unknown), CHUNK):

@@ -250,17 +250,11 @@ class LabelApp(ProjectApp):
         if not is_same_text(names.text, learner.text):
             learner.text = names.text
             self.learn()
-        if names.problem and not names.readable and not self.session.state.seq:
+        may = names.readable and self._compute_features
+        if names.problem and not may and not self.session.state.seq:
             self.label_screen.say(names.problem, "dim", 12)
-        asked = self.project.settings.classes
-        idle = self._namer is None or not self._namer.is_running
-        if (
-            names.readable
-            and not grows
-            and self._compute_features
-            and idle
-            and asked != self._named
-        ):
+        asked, busy = self.project.settings.classes, self._namer and self._namer.is_running
+        if may and not busy and not grows and asked != self._named:
             self._named = asked
             self._namer = NamesProcess(self.project, self._post)
 
