@@ -67,7 +67,7 @@ def take_roots(X: NDArray[Any]) -> NDArray[Any]:
 
 
 class Choice(NamedTuple):
-    """What the leave-one-out log-loss chooses."""
+    """The form of the model that has the least leave-one-out log-loss."""
 
     penalty: float = FIRST_PENALTY
     rooted: bool = False

@@ -11,6 +11,9 @@ from annotator.learn.model import load_estimator
 from annotator.learn.registry import DEFAULT_STRATEGY, STRATEGIES
 from annotator.simulate.metrics import METRICS
 
+CEILING = "ceiling"
+"""In place of a strategy: the greedy oracle (see ceiling.py)."""
+
 
 class SimulationJob(NamedTuple):
     """A run of one strategy with one estimator and one seed."""
@@ -64,7 +67,7 @@ class SimulateOptions:
     def check(self) -> None:
         """Raise `ProjectError` for an unknown name or a number out of range."""
         for kind, names, known in (
-            ("strategy", self.strategies, STRATEGIES),
+            ("strategy", self.strategies, {*STRATEGIES, CEILING}),
             ("metric", (self.metric,), {"auto", *METRICS}),
         ):
             for name in names:
@@ -74,6 +77,8 @@ class SimulateOptions:
                     )
         for name in self.estimators:
             load_estimator(name)
+        if CEILING in self.strategies and self.estimators != ("ridge",):
+            raise ProjectError("The ceiling is that of the ridge. Leave out --estimator.")
         if not 0 < self.test_fraction < 1:
             raise ProjectError(f"--test-fraction must be between 0 and 1, not {self.test_fraction}")
         if self.budget < 1 or not self.seeds:

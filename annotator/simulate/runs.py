@@ -18,7 +18,8 @@ from annotator.items.atomic import only_regular
 from annotator.items.processes import spawn_context
 from annotator.items.refs import make_printable
 from annotator.items.text_files import add_line_sum, check_line_sums, read_json_lines
-from annotator.simulate.options import SimulateOptions, SimulationJob
+from annotator.simulate.ceiling import simulate_ceiling
+from annotator.simulate.options import CEILING, SimulateOptions, SimulationJob
 from annotator.simulate.oracle import simulate_run
 from annotator.simulate.summary import summarize_runs
 from annotator.simulate.task import TruthTable, load_truth, make_task
@@ -92,7 +93,8 @@ def _run_job(options: SimulateOptions, job: SimulationJob) -> dict[str, Any]:
     if _loaded_truth is None or _loaded_truth[0] != options:
         _loaded_truth = (options, *load_truth(options))
     _, truth, matrix = _loaded_truth
-    return simulate_run(make_task(truth, matrix, options, job.seed), job, options)
+    simulate = simulate_ceiling if job.strategy == CEILING else simulate_run
+    return simulate(make_task(truth, matrix, options, job.seed), job, options)
 
 
 def options_digest(options: SimulateOptions) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from annotator.items.refs import format_share
+from annotator.simulate.options import CEILING
 
 SUMMARY_LABELS = (50, 100, 200, 300)
 RunResult = dict[str, Any]
@@ -19,7 +20,8 @@ def summarize_runs(runs: list[RunResult]) -> list[dict[str, Any]]:
     `aulc` is the mean of the metric over the curve. `labels_to_random` is the number of labels at
     which the mean curve first reaches the last value of `random` with the same estimator;
     `saving` is the ratio of labels saved by that (None without runs of `random`; below 1 if it is
-    never reached). `honesty` compares the estimated with the true error.
+    never reached). `share_of_ceiling` is the gain of `aulc` over `random` as a share of the
+    oracle's gain, over the seeds of both. `honesty` compares the estimated with the true error.
     """
     groups = _groups(runs)
     return [
@@ -32,6 +34,7 @@ def summarize_runs(runs: list[RunResult]) -> list[dict[str, Any]]:
             "aulc_se": _standard_error(group),
             "last": float(np.mean([run["value"][-1] for run in group])),
             **_saving(group, groups.get(("random", estimator))),
+            "share_of_ceiling": _share_of_ceiling(group, groups, estimator),
             "positives_found": _share_found(group),
             "honesty": [row for n in SUMMARY_LABELS if (row := _honesty(group, n))],
             "ms_per_label": float(np.median([run["ms_per_label"] for run in group])),
@@ -69,6 +72,16 @@ def _saving(group: list[RunResult], random: list[RunResult] | None) -> dict[str,
     ends, target = mean_curve(random)[0][-1], mean_curve(random)[1][-1]
     reached = next((n for n, value in zip(labels, curve, strict=True) if value >= target), None)
     return {"labels_to_random": reached, "saving": ends / (reached or ends + 10)}
+
+
+def _share_of_ceiling(
+    group: list[RunResult], groups: dict[tuple[str, str], list[RunResult]], estimator: str
+) -> float | None:
+    random, ceiling = (groups.get((name, estimator)) for name in ("random", CEILING))
+    if not random or not ceiling:
+        return None
+    least, most = _mean(random, "value"), _mean(ceiling, "value")
+    return (_mean(group, "value") - least) / (most - least) if most > least else None
 
 
 def _share_found(group: list[RunResult]) -> float | None:
@@ -116,7 +129,8 @@ def format_result(result: dict[str, Any]) -> str:
 
 def _strategy_table(rows: list[dict[str, Any]]) -> str:
     head = ["strategy", "estimator", "runs", f"mean {rows[0]['metric']}", "at the end"]
-    head += ["labels to random's end", "times fewer", "positives found", "ms per label"]
+    head += ["labels to random's end", "times fewer", "of the ceiling's gain", "positives found"]
+    head += ["ms per label"]
     body = [
         [
             row["strategy"],
@@ -126,6 +140,7 @@ def _strategy_table(rows: list[dict[str, Any]]) -> str:
             _format_value(row["last"]),
             str(row["labels_to_random"] or "-"),
             "-" if row["saving"] is None else f"{row['saving']:.2f}",
+            "-" if row["share_of_ceiling"] is None else format_share(row["share_of_ceiling"]),
             "-" if row["positives_found"] is None else format_share(row["positives_found"]),
             f"{row['ms_per_label']:.1f}",
         ]

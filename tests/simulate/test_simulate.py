@@ -152,9 +152,36 @@ def test_the_table_names_strategies_and_says_what_no_estimate_was_shown(
     assert "0/1" in text  # margin alone draws nothing at random: no estimate
 
 
+def test_the_ceiling_gains_more_than_chance_and_strategies_have_a_share_of_it(
+    options: SimulateOptions,
+) -> None:
+    chosen = replace(options, budget=20, strategies=("herding-mix", "random", "ceiling"))
+    result = run_simulations(chosen)
+    rows = {row["strategy"]: row for row in result["summary"]}
+    assert rows["ceiling"]["aulc"] > rows["random"]["aulc"]
+    assert rows["ceiling"]["share_of_ceiling"] == 1 and rows["random"]["share_of_ceiling"] == 0
+    gain = rows["herding-mix"]["aulc"] - rows["random"]["aulc"]
+    whole = rows["ceiling"]["aulc"] - rows["random"]["aulc"]
+    assert rows["herding-mix"]["share_of_ceiling"] == pytest.approx(gain / whole)
+    assert without_times(run_simulations(chosen)) == without_times(result)
+    assert "of the ceiling's gain" in format_result(result)
+    alone = run_simulations(replace(chosen, strategies=("ceiling",), seeds=(0,)))
+    assert alone["summary"][0]["share_of_ceiling"] is None
+
+
+def test_the_ceiling_takes_a_rare_class_and_a_budget_above_the_pool(
+    options: SimulateOptions,
+) -> None:
+    rare = replace(options, positive="b", prevalence=0.1, budget=500, seeds=(0,))
+    result = run_simulations(replace(rare, strategies=("ceiling",)))["runs"][0]
+    assert result["metric"] == "average-precision"
+    assert result["positives_found"][-1] == result["positives"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"strategies": ("ceiling",), "estimators": ("logistic",)}, "ceiling is that of the ridge"),
         ({"strategies": ("best",)}, "'best' is not a strategy"),
         ({"estimators": ("svm",)}, "Unknown estimator 'svm'"),
         ({"metric": "f1"}, "'f1' is not a metric"),
