@@ -95,18 +95,20 @@ def features(
             progress=show, stop=stop,
         )  # fmt: skip
     _print_report(report, extractor.name)
-    if report.complete and (words := _explain_names(opened)):
-        typer.echo(words, err=True)
+    _explain_names(opened, report)
     if not report.complete:
         raise typer.Exit(130)
 
 
-def _explain_names(project: ProjectFolder) -> str:
-    """Return how the model can start from the names of the classes; "" if it does."""
+def _explain_names(project: ProjectFolder, report: ExtractionReport) -> None:
+    """Say how the model can start from the names of the classes, if it does not."""
     from annotator.features.store import FeatureStore
     from annotator.session.class_text import explain_no_words
 
-    return explain_no_words(project, FeatureStore.open(project.features_folder))
+    if report.complete and report.done:
+        words = explain_no_words(project, FeatureStore.open(project.features_folder))
+        if words:
+            typer.echo(words, err=True)
 
 
 def _adopt_array(project: ProjectFolder, array: Path, replace: bool) -> None:

@@ -247,16 +247,21 @@ def explain_no_words(project: ProjectFolder, store: FeatureStore) -> str:
     """
     if project.settings.zero_shot == "off" or load_text_prior(project, store) is not None:
         return ""
-    command, name = f"annotator words {shell_quoted(project.folder)}", make_printable(store.name)
-    if (network := text_model(project, store)) is not None:
+    network = text_model(project, store)
+    command = _words_command(project, network)
+    if network is not None:
         why = "are not read yet" if _read(project) is None else "or the features have changed"
-        return (
-            f"The names of the classes {why}. Read them with {make_printable(network)}: {command}"
-        )
+        by = make_printable(network)
+        return f"The names of the classes {why}. Read them with {by}: {command}"
     return (
-        f"The features of {name} know no words, so the model starts from labels alone. To start "
-        f"from the names of the classes: {command} --model siglip2-base"
+        f"The features of {make_printable(store.name)} know no words, so the model starts from "
+        f"labels alone. To start from the names of the classes: {command}"
     )
+
+
+def _words_command(project: ProjectFolder, network: str | None) -> str:
+    model = "" if network is not None else " --model siglip2-base"
+    return f"annotator words {shell_quoted(project.folder)}{model}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +270,7 @@ class NameScores:
 
     text: TextPrior | None = None
     problem: str = ""
-    """The reason why names have no part in the model, with the remedy; "" if they have one."""
+    """A short hint at the command that gives them a part in the model; "" if they have one."""
     readable: bool = False
     """True if `annotator words` can read them here, without another option."""
 
@@ -275,8 +280,8 @@ def find_name_scores(project: ProjectFolder, store: FeatureStore) -> NameScores:
     text = load_text_prior(project, store)
     if text is not None or project.settings.zero_shot == "off":
         return NameScores(text)
-    readable = text_model(project, store) is not None
-    return NameScores(None, explain_no_words(project, store), readable)
+    network = text_model(project, store)
+    return NameScores(None, f"Start from names: {_words_command(project, network)}", bool(network))
 
 
 def require_text_model(project: ProjectFolder, store: FeatureStore, model: str | None) -> str:
@@ -285,6 +290,6 @@ def require_text_model(project: ProjectFolder, store: FeatureStore, model: str |
     if found is None:
         raise FeatureError(
             f"The features of {make_printable(store.name)} know no words. {TAKE_SIGLIP} "
-            f"annotator words {shell_quoted(project.folder)} --model siglip2-base"
+            f"{_words_command(project, None)}"
         )
     return found

@@ -251,8 +251,7 @@ class LabelApp(ProjectApp):
             learner.text = names.text
             self.learn()
         may = names.readable and self._compute_features
-        if names.problem and not may and not self.session.state.seq:
-            self.label_screen.say(names.problem, "dim", 12)
+        self.label_screen.sidebar.no_names = "" if may else names.problem
         asked, busy = self.project.settings.classes, self._namer and self._namer.is_running
         if may and not busy and not grows and asked != self._named:
             self._named = asked

@@ -63,6 +63,8 @@ class Sidebar(Vertical):
         self._metered: tuple[int, AuditMeter] | None = None
         self.hides_prediction = False
         """True while the annotator has hidden the prediction."""
+        self.no_names = ""
+        """The reason why names of classes have no part in the model, with the remedy."""
         self._choice = ChosenClasses()
 
     def compose(self) -> ComposeResult:
@@ -168,7 +170,8 @@ class Sidebar(Vertical):
             work = ranking.work if ranking else None
             first = None
             if not session.state.seq:
-                first = first_hints(self.keymap, session.classes, several=session.multi)
+                keys, about = first_hints(self.keymap, session.classes, several=session.multi)
+                first = keys, ". ".join(filter(None, (about, self.no_names)))
             self._top.show(
                 TopState(
                     self._pool_error, work, progress.remaining, self._per_minute, pages,
