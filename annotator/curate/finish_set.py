@@ -140,7 +140,7 @@ class SetAudit(Audit):
         )
 
     def _has(self, label: str | None, name: str) -> bool:
-        return label is not None and has_class(self.project, label, name)
+        return label is not None and name in _classes_of(self.project, label)
 
     def refs_to_ask(self, state: LogState) -> list[str]:
         """Return the refs to label next: those to look at first, then the sample's."""
@@ -250,10 +250,11 @@ def describe_set_audit(
     ]
 
 
-def has_class(project: ProjectFolder, label: str, name: str) -> bool:
-    """Return whether a label is of a class, or of one below it."""
+def _classes_of(project: ProjectFolder, label: str) -> set[str]:
+    """Return the classes of a label, and those above them."""
     names = ClassSet.from_text(label, project.settings.multi_label).names
-    return any(project.settings.tree.is_within(one, name) for one in names)
+    tree = project.settings.tree
+    return {above for name in names if name in tree.parents for above in tree.line(name)}
 
 
 def begin_set_audit(
@@ -304,10 +305,10 @@ def _known_labels(project: ProjectFolder, state: LogState, names: Sequence[str])
     labels = Counter(
         s[-1].label for s in state.standing.values() if s[-1].label and not s[-1].by_machine
     )
-    return [
-        sum(count for label, count in labels.items() if label and has_class(project, label, name))
-        for name in names
-    ]
+    found: Counter[str] = Counter()
+    for label, count in labels.items():
+        found.update(dict.fromkeys(_classes_of(project, label or ""), count))
+    return [found[name] for name in names]
 
 
 def _plan_attempt(

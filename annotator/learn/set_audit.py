@@ -16,7 +16,7 @@ Each drawn row of the class that is labelled well counts for it, each that is mi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -156,10 +156,10 @@ class UnlabelledRows:
 
     def with_shares(
         self, limits: Sequence[ClassLimit], part: Mask, drawn: DrawnLabels
-    ) -> tuple[ClassLimit, ...]:
-        """Return the limits with the shares of a part of the rows that each is to concern."""
+    ) -> Iterator[ClassLimit]:
+        """Yield the limits with the shares of a part of the rows that each is to concern."""
         count = max(int(part.sum()), 1)
-        return tuple(
+        return (
             replace(
                 limit,
                 missed=float(chance[part & ~said].sum()) / count * _correction(limit, c, drawn),
@@ -233,6 +233,8 @@ def _plan_steps(
         shared = rows.with_shares(limits, open_ & (rows.sure >= step.threshold), drawn)
         for limit, count in zip(shared, known, strict=True):
             share = max(share, _expected_class_share(limit, count, step.size, plan))
+            if share >= 1:
+                break
         spared = step.size * (1 - share)
         worth = max(MIN_SPARED, GAIN_TO_GO_ON * share * step.size)
         if spared >= worth and spared > best[0]:
@@ -249,7 +251,7 @@ def _plan_steps(
         plan,
         threshold=steps[-1].threshold, size=steps[-1].size, expected_error=step.expected_error,
         expected_audit=int(np.ceil(share * steps[-1].size)), steps=tuple(steps), first=first,
-        classes=rows.with_shares(limits, largest, drawn), expected_items=step.size,
+        classes=tuple(rows.with_shares(limits, largest, drawn)), expected_items=step.size,
         expected_spared=int(spared),
     )  # fmt: skip
 
