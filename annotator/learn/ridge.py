@@ -72,7 +72,7 @@ def _roots(X: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     return np.sqrt(positive), np.asarray(1 / np.maximum(length, 1e-12), dtype=X.dtype)
 
 
-class Choice(NamedTuple):
+class RidgeChoice(NamedTuple):
     """The form of the model that has the least leave-one-out log-loss."""
 
     penalty: float = FIRST_PENALTY
@@ -117,7 +117,7 @@ class RidgeLOO:
 
     def __init__(self, classes: int, text: TextPrior | None = None) -> None:
         self.classes_ = np.arange(classes)
-        self.choice = Choice()
+        self.choice = RidgeChoice()
         self.text, self.text_weight = text, 0.0
         self._added: Array | None = None
         self.calibration: ScoreCalibration = Calibration(INITIAL_TEMPERATURE, np.zeros(classes))
@@ -202,15 +202,15 @@ class RidgeLOO:
     def _calibrate(self) -> None:
         self.calibration = fit_calibration(self._loo, self._y)
 
-    def _review(self, X: Array, Y: Array, y: NDArray[Any], warm: RidgeLOO | None) -> Choice:
+    def _review(self, X: Array, Y: Array, y: NDArray[Any], warm: RidgeLOO | None) -> RidgeChoice:
         n = reviewed_at(len(y))
         if n == 0:
-            return Choice() if self.text is None else Choice(FIRST_TEXT_PENALTY)
+            return RidgeChoice() if self.text is None else RidgeChoice(FIRST_TEXT_PENALTY)
         if warm is not None and is_same_text(warm.text, self.text) and warm._reviewed(X[:n], y[:n]):
             return warm.choice
         if self.text is None and self._telling(y[:n]).sum() < max(MIN_TELLING, n / 2):
-            return Choice()
-        found: list[tuple[float, Choice]] = []
+            return RidgeChoice()
+        found: list[tuple[float, RidgeChoice]] = []
         before = warm._form if warm is not None else None
         targets = Y[:n] if self.text is None else np.hstack([Y[:n], self.text.scores(X[:n])])
         for rooted in (False, True) if (X[:n] >= 0).all() else (False,):
@@ -222,7 +222,7 @@ class RidgeLOO:
             else:
                 losses = [-_evidence(self._text_losses(loo, targets, y[:n])) for loo in path]
             best = int(np.argmin(losses))
-            found.append((losses[best], Choice(PENALTIES[best], rooted)))
+            found.append((losses[best], RidgeChoice(PENALTIES[best], rooted)))
         return min(found)[1]
 
     def _reviewed(self, X: Array, y: NDArray[Any]) -> bool:
