@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from annotator.curate.review_case import ORDERS, ReviewCase
@@ -37,13 +38,19 @@ class Review:
         self.order = found.order
         self._left = {name: list(cases) for name, cases in found.cases.items()}
         self._done: list[AnsweredCase] = []
+        self._counted: tuple[int, int] | None = None
+        self._counts: dict[str, int] = {}
         self.queue = queue or next((name for name, some in self._left.items() if some), "")
         self.queue = self.queue or next(iter(self._left), "")
 
     @property
     def queues(self) -> dict[str, int]:
         """Queue to the number of cases left in it."""
-        return {name: len(self._cases(name)) for name in self._left}
+        moment = self.session.state.seq, sum(map(len, self._left.values()))
+        if moment != self._counted:  # counting takes long for a queue of all labels
+            counts = {name: sum(1 for _ in self._cases(name)) for name in self._left}
+            self._counts, self._counted = counts, moment
+        return dict(self._counts)
 
     @property
     def current(self) -> ReviewCase | None:
@@ -57,12 +64,13 @@ class Review:
 
     def upcoming(self, n: int) -> list[ReviewCase]:
         """Return the `n` cases after the current one."""
-        return self._cases(self.queue)[1 : n + 1]
+        return list(islice(self._cases(self.queue), 1, n + 1))
 
     @property
     def has_orders(self) -> bool:
         """True if the queue has a second order."""
-        return any(case.ambiguity is not None for case in self._cases(self.queue))
+        case = self._first_case()
+        return case is not None and case.ambiguity is not None
 
     def turn_order(self) -> None:
         """Put the cases into the other order of `ORDERS`."""
@@ -133,10 +141,9 @@ class Review:
 
     def postpone(self) -> None:
         """Put the current case at the end of its queue."""
-        cases = self._cases(self.queue)
-        if cases:
-            self._left[self.queue].remove(cases[0])
-            self._left[self.queue].append(cases[0])
+        if case := self._first_case():
+            self._left[self.queue].remove(case)
+            self._left[self.queue].append(case)
 
     @property
     def can_undo(self) -> bool:
@@ -160,7 +167,7 @@ class Review:
     ) -> list[Entry]:
         chance = self._chance(case)
         extra = {REVIEW: case.queue} | ({} if chance is None else {"chance": chance})
-        bare = self._cases(case.queue)[0]
+        bare = next(self._cases(case.queue))
         entries = self.session.decide(answers, picked_by=REVIEW, shown_ms=shown_ms, extra=extra)
         self._left[case.queue].remove(bare)
         self._done.append(AnsweredCase(bare, entries))
@@ -173,18 +180,16 @@ class Review:
         return (case.proba or {}).get(case.label or "")
 
     def _first_case(self) -> ReviewCase | None:
-        """Return the first case; take those away that another annotator settled meanwhile."""
-        for case in self._cases(self.queue):
-            if not is_settled(self.session.state, case.ref, case.queue, case.since):
-                return case
-            self._left[self.queue].remove(case)
-        return None
+        return next(self._cases(self.queue), None)
 
-    def _cases(self, queue: str) -> list[ReviewCase]:
-        """Return the cases of a queue that have not changed since they were found."""
-        return [case for case in self._left.get(queue, ()) if self._stands(case)]
+    def _cases(self, queue: str) -> Iterator[ReviewCase]:
+        """Yield the cases of a queue that nobody has changed or settled since they were found."""
+        return filter(self._stands, self._left.get(queue, ()))
 
     def _stands(self, case: ReviewCase) -> bool:
-        label = self.session.state.label
-        alike = bool(case.group) and len({label(ref) for ref in case.group}) == 1
-        return label(case.ref) == case.label and not alike
+        state = self.session.state
+        if state.label(case.ref) != case.label:
+            return False
+        if case.group and len({state.label(ref) for ref in case.group}) == 1:
+            return False
+        return not is_settled(state, case.ref, case.queue, case.since)

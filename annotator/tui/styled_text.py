@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ ROLES = (
     "code",
 )  # fmt: skip
 
+_SPACES = re.compile(r"\s+(?!%)")
 _LEVELS = "▁▂▃▄▅▆▇█"
 
 
@@ -54,11 +56,14 @@ def justify_line(left: Line, right: Line, cells: int) -> Line:
 
 
 def wrap_text(text: str, cells: int) -> list[str]:
-    """Wrap a text into lines of at most `cells` cells; longer words are broken."""
+    """Wrap a text into lines of at most `cells` cells; longer words are broken.
+
+    A per cent sign stays with its number.
+    """
     lines: list[str] = []
     for paragraph in text.splitlines() or [""]:
         line = ""
-        for word in paragraph.split():
+        for word in _SPACES.split(paragraph.strip()):
             for piece in chop_cells(word, cells) if cell_len(word) > cells else [word]:
                 joined = f"{line} {piece}" if line else piece
                 if cell_len(joined) > cells:

@@ -21,6 +21,7 @@ from annotator.images import ImageFolder, near_duplicates
 from annotator.items.ref_table import RefTable
 from annotator.learn.label_conflicts import find_likely_errors, measure_doubts
 from annotator.log.entries import Action, Entry
+from annotator.log.store import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.session.session import LabelSession
 from tests.curate.review_bench import Bench, truth
@@ -222,6 +223,24 @@ def test_a_case_that_another_annotator_confirmed_is_not_offered_again(bench: Ben
     mine.undo()
     assert mine.current is not None
     assert mine.current.ref != first.ref
+
+
+def test_what_another_annotator_confirms_further_down_is_not_counted_until_undone(
+    bench: Bench,
+) -> None:
+    bench.label_all(["07.png", "22.png", "45.png"])
+    mine = bench.review("errors")
+    bench.store = SqliteStore(bench.project.labels_file)  # as another program has it
+    other = bench.review("errors", who="cy")
+    first = mine.current
+    other.postpone()
+    other.confirm()
+    mine.session.refresh()
+    assert mine.queues["errors"] == 2
+    assert mine.current == first
+    other.undo()
+    mine.session.refresh()
+    assert mine.queues["errors"] == 3
 
 
 def test_later_puts_a_case_at_the_end(bench: Bench) -> None:

@@ -95,14 +95,19 @@ class ReviewScreen(QuestionScreen):
         return None if case is None else case.ref
 
     def live_hints(self) -> list[KeyHint]:
-        """Return the live keys for the footer, the most needed first."""
+        """Return the live keys for the footer, the most needed first.
+
+        The classes come after them: the list beside the picture has their keys, too.
+        """
         found = class_hints(self.session.classes, self.keymap) if self.has_case else []
         offered = [
             command
             for command in COMMANDS.values()
             if command.is_listed(self) and command.is_offered(self)
         ]
-        return found + command_hints(offered, self.keymap, _MOST_NEEDED, len(found))
+        hints = command_hints(offered, self.keymap, _MOST_NEEDED, len(found))
+        needed = [hint for hint in hints if hint.action[0] in _MOST_NEEDED]
+        return needed + found + hints[len(needed) :]
 
     def _each_second(self) -> None:
         self.caption.link(self.picture.status if self.review.current else "")
@@ -358,7 +363,7 @@ COMMANDS: dict[str, Command[ReviewScreen]] = command_table(
         ReviewScreen.toggle_prediction, _has_case,
     ),
     Command(
-        "next queue", "next queue", "Go to the next queue that has cases.",
+        "next queue", "queue", "Go to the next queue that has cases.",
         lambda screen: screen.turn_queue(1), keys=("tab",),
     ),
     Command(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from rich.cells import cell_len, set_cell_size
+
 from annotator.curate.review import Review
 from annotator.curate.review_boxes import BOX_QUEUES
 from annotator.curate.review_case import ORDERS, QUEUES, ReviewCase
@@ -19,6 +21,8 @@ from annotator.tui.widgets.lines import Lines
 
 AHEAD = 3
 """Cases whose pictures are prepared ahead."""
+_MOST_RELATED, _LEAST_RELATED = 8, 1
+"""Items to compare that the panel names at once; the least, in a low window."""
 
 
 def review_class_rows(
@@ -45,20 +49,38 @@ def review_class_rows(
 
 
 def review_panel_lines(
-    case: ReviewCase | None, review: Review, cells: int, shown: int
+    case: ReviewCase | None, review: Review, cells: int, height: int, shown: int
 ) -> list[Line]:
     """Return the label, the doubt, the items to compare, and the queues.
 
-    `shown` is the place of the compared item on screen, or -1.
+    In a low panel, the queues become one line, and some of the items and of a long doubt are left
+    out. `shown` is the place of the compared item on screen, or -1.
     """
-    lines: list[Line] = []
-    if case is not None:
-        lines += _label(case, cells) + _confirmed(case, review, cells)
-        lines += [[], *_reason(case, cells)]
-        if related := related_items(case, review):
-            lines += [[], *_related(case, related, cells, shown)]
-        lines.append([])
-    return lines + _queues(review, cells)
+    queues = _queues(review, cells)
+    if case is None:
+        return queues
+    about = [*_label(case, cells), *_confirmed(case, review, cells), []]
+    reason = _reason(case, cells)
+    related = related_items(case, review)
+    compared = _related(case, related, cells, height, shown) if related else []
+    lines = [*about, *reason, *([[], *compared] if related else []), [], *queues]
+    if len(lines) <= height:
+        return lines
+    least = _LEAST_RELATED + 2 if related else 0
+    reason = _shorten(reason, height - len(about) - least - 1, cells)
+    rows = height - len(about) - len(reason) - 3
+    compared = [[], *_related(case, related, cells, rows, shown)] if related else []
+    lines = [*about, *reason, *compared]
+    return [*lines, *([[]] if len(lines) + 1 < height else []), _queue_line(review, cells)]
+
+
+def _shorten(lines: list[Line], rows: int, cells: int) -> list[Line]:
+    """Return the first `rows` lines, one at least; "…" stands for the others."""
+    kept = lines[: max(1, rows)]
+    if len(kept) < len(lines):
+        text, role = kept[-1][-1]
+        kept[-1] = [(set_cell_size(text, min(cell_len(text), cells - 2)) + "…", role)]
+    return kept
 
 
 def related_items(case: ReviewCase, review: Review) -> list[tuple[str, str, float | None]]:
@@ -99,20 +121,27 @@ def _reason(case: ReviewCase, cells: int) -> list[Line]:
 
 
 def _related(
-    case: ReviewCase, related: Sequence[tuple[str, str, float | None]], cells: int, shown: int
+    case: ReviewCase,
+    related: Sequence[tuple[str, str, float | None]],
+    cells: int,
+    rows: int,
+    shown: int,
 ) -> list[Line]:
+    """Return a title, and as many items as `rows` has room for, the one on screen among them."""
     title = "near-duplicates" if case.group else "nearest labelled"
     title = "the detector's box" if case.queue in BOX_QUEUES else title
     lines: list[Line] = [justify_line([(f" {title}", "title")], [("[ ] look ", "dim")], cells)]
-    for place, (ref, label, cosine) in enumerate(related[:8]):
+    most = max(_LEAST_RELATED, min(_MOST_RELATED, rows))
+    first = max(0, shown + 1 - most)
+    for place, (ref, label, cosine) in list(enumerate(related))[first : first + most]:
         right: Line = [(f"{cosine:.2f} ", "dim")] if cosine is not None else []
         mark = "▸" if place == shown else " "
         role = "warn" if label != case.label else "text"
         name = clip_end(label, cells // 2)
         path = clip_start(Item.parse(ref).path, cells - len(name) - 9)
         lines.append(justify_line([(f"{mark}{name} ", role), (path, "dim")], right, cells))
-    if len(related) > 8:
-        lines.append([(f"  and {len(related) - 8} more", "dim")])
+    if len(related) > _MOST_RELATED and most == _MOST_RELATED:
+        lines.append([(f"  and {len(related) - _MOST_RELATED} more", "dim")])
     return lines
 
 
@@ -122,10 +151,24 @@ def _queues(review: Review, cells: int) -> list[Line]:
         if not count and name != review.queue:
             continue
         mark, role = ("▸", "strong") if name == review.queue else (" ", "text")
-        if name == review.queue and review.order != next(iter(ORDERS)) and review.has_orders:
-            name = f"{name}, {review.order} first"
-        lines.append(justify_line([(f"{mark}{name}", role)], [(f"{count:,} ", role)], cells))
+        title = _queue_title(review, name)
+        lines.append(justify_line([(f"{mark}{title}", role)], [(f"{count:,} ", role)], cells))
     return lines
+
+
+def _queue_line(review: Review, cells: int) -> Line:
+    """Return the queue on screen, and how many others have cases."""
+    queues = review.queues
+    others = sum(count > 0 for name, count in queues.items() if name != review.queue)
+    title = f"▸{_queue_title(review, review.queue)} {queues.get(review.queue, 0):,}"
+    more = f"tab {plural(others, 'more queue')} " if others else ""
+    return justify_line([(title, "strong")], [(more, "dim")], cells)
+
+
+def _queue_title(review: Review, name: str) -> str:
+    if name == review.queue and review.order != next(iter(ORDERS)) and review.has_orders:
+        return f"{name}, {review.order} first"
+    return name
 
 
 def review_caption(case: ReviewCase, review: Review, shown: int) -> tuple[str, str, str]:
@@ -184,4 +227,4 @@ class ReviewPanel(Lines):
 
     def draw(self, cells: int, height: int) -> Sequence[Line]:
         """Return the lines of the panel."""
-        return review_panel_lines(self._case, self._review, cells, self._shown)
+        return review_panel_lines(self._case, self._review, cells, height, self._shown)

@@ -60,6 +60,10 @@ def test_wrapped_lines_fit_and_keep_every_word(text: str, cells: int) -> None:
     assert "".join("".join(lines).split()) == "".join(text.split())
 
 
+def test_a_per_cent_sign_stays_with_its_number() -> None:
+    assert wrap_text("roses 88 %, daisy 6 %", 20) == ["roses 88 %, daisy", "6 %"]
+
+
 @pytest.mark.parametrize(
     ("share", "words"), [(0.0, "<1 %"), (0.004, "<1 %"), (0.5, "50 %"), (0.999, ">99 %")]
 )
@@ -108,7 +112,8 @@ def test_pace_leaves_pauses_out() -> None:
 @pytest.mark.parametrize("preset", KEYMAPS)
 def test_every_preset_reaches_every_command_and_class(preset: str) -> None:
     keymap = make_keymap(preset, [ClassInfo(str(number)) for number in range(9)])
-    assert all(keymap.keys(name) for name in COMMAND_NAMES)
+    without = [name for name in COMMAND_NAMES if not keymap.keys(name)]
+    assert without == ["check"]  # the palette has it
     assert all(keymap.classes[str(number)] for number in range(9))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -236,6 +237,30 @@ async def test_it_fits_a_small_window(doubtful: ProjectFolder, tmp_path: Path) -
         await desk.sees("by ana")
         await desk.press("enter")
         await desk.until(lambda: desk.app.review.done == 1)
+
+
+async def test_a_low_window_names_the_queue_and_the_item_that_is_compared(
+    doubtful: ProjectFolder,
+) -> None:
+    async with reviewing(doubtful, "errors", size=(80, 19)) as desk:
+        await desk.sees("▸errors 2")
+        assert "more queues" in desk.text
+        case = desk.shown
+        for _ in range(5):
+            before = desk.shown
+            await desk.press("]")
+            await desk.until(lambda before=before: desk.shown not in (before, case))
+            await desk.until(lambda: re.search(f"▸(red|blue) {desk.shown}", desk.text))
+            assert "▸errors 2" in desk.text
+
+
+async def test_the_footer_of_80_columns_has_the_order_after_an_answer(
+    doubtful: ProjectFolder,
+) -> None:
+    async with reviewing(doubtful, "errors", size=(80, 24)) as desk:
+        await desk.press("enter")
+        await desk.until(lambda: "undo" in desk.app.screen.keys.text)
+        assert "T order" in desk.app.screen.keys.text
 
 
 async def test_a_key_turns_the_order_of_likely_errors(doubtful: ProjectFolder) -> None:
