@@ -183,7 +183,7 @@ class Review:
         return next(self._cases(self.queue), None)
 
     def _cases(self, queue: str) -> Iterator[ReviewCase]:
-        """Yield the cases of a queue that nobody has changed or settled since they were found."""
+        """Yield the cases of a queue that stand unchanged and unsettled since they were found."""
         return filter(self._stands, self._left.get(queue, ()))
 
     def _stands(self, case: ReviewCase) -> bool:

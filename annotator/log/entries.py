@@ -251,17 +251,26 @@ _LEAST_SECONDS = 0.05
 def label_seconds(state: LogState) -> float | None:
     """Return the median time between labels of people, without pauses of a minute or more.
 
-    The labels of a page are written at one time: then it is the mean. None if that is 0, too.
+    The labels of a page are written at one time: then it is the mean. None if that is 0, too. What
+    a review gave has another pace, and stays out.
     """
-    last = [stack[-1] for stack in state.standing.values()]
+    last = [_last_before_review(stack) for stack in state.standing.values()]
     times = sorted(
         entry.at for entry in last
-        if entry.action is Action.LABEL and not entry.by_machine and entry.picked_by != "import"
+        if entry.action is Action.LABEL and not entry.by_machine
+        and entry.picked_by not in ("import", REVIEW)
     )  # fmt: skip
     gaps = [b - a for a, b in pairwise(times) if b - a < _BREAK_SECONDS]
     usual = median(gaps) if gaps else 0.0
     seconds = usual if usual >= _LEAST_SECONDS else sum(gaps) / max(1, len(gaps))
     return seconds if seconds >= _LEAST_SECONDS else None
+
+
+def _last_before_review(stack: Sequence[Entry]) -> Entry:
+    """Return the last decision outside a review; without one, the last."""
+    if stack[-1].picked_by != REVIEW:
+        return stack[-1]
+    return next((entry for entry in reversed(stack) if entry.picked_by != REVIEW), stack[-1])
 
 
 def review_queue_of(entry: Entry) -> str | None:

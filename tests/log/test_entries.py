@@ -117,6 +117,16 @@ def test_a_page_of_labels_has_a_pace_and_one_write_has_none() -> None:
     assert label_seconds(replay(single)) == 2.0
 
 
+def test_a_review_does_not_change_the_pace_of_labelling() -> None:
+    labels = [Entry(n, 3.0 * n, "ana", Action.LABEL, f"{n}.png", "ok") for n in range(1, 9)]
+    reviewed = [
+        Entry(n + 10, 100 + 0.4 * n, "bo", Action.LABEL, f"{n}.png", "ok", picked_by="review")
+        for n in range(1, 20)
+    ]
+    assert label_seconds(replay([*labels, *reviewed])) == pytest.approx(3.0)
+    assert label_seconds(replay(reviewed)) is None
+
+
 def _reviewed(*rows: tuple[str, str, str]) -> dict[str, list[str]]:
     """The reviewed labels of one item, after rows of (annotator, label, queue or "")."""
     return dict(
