@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from annotator.errors import ExtraMissing, FeatureError
 from annotator.features.backbones import Backbone
 from annotator.features.weights import (
+    MODELS,
     find_weights,
     opening_errors,
     opening_fault,
@@ -28,6 +29,8 @@ from annotator.items.refs import make_printable
 
 _AT_ONCE = 64
 _USUAL_LENGTH = 64
+_KNOWN = {name: found for name, found in MODELS.items() if name.startswith("siglip")}
+_THEN = "Then run the same command again."
 
 
 class PairedTowers(Backbone):
@@ -46,7 +49,9 @@ class PairedTowers(Backbone):
         Raises `ExtraMissing` for absent packages or weights, `FeatureError` for a network that
         does not know words.
         """
-        folder = find_weights(name)
+        if name == "classic" or name in MODELS.keys() - _KNOWN.keys():  # before any download
+            raise FeatureError(f"{name} knows no words. {TAKE_SIGLIP}")
+        folder = find_weights(name, _KNOWN, _THEN)
         if not knows_words(folder):
             raise FeatureError(f"{make_printable(name)} knows no words. {TAKE_SIGLIP}")
         require_tokenizer(folder, name)

@@ -81,7 +81,7 @@ def find_weights(
         names = ", ".join([*(["classic"] if alternative is _CLASSIC else []), *known])
         raise FeatureError(
             f"{make_printable(name)} is neither a folder nor a model. Give one of {names}, or a "
-            "Hugging Face id such as facebook/dinov2-base."
+            f"Hugging Face id such as {next(iter(known.values()))[0]}."
         )
     require_package("huggingface_hub", alternative=alternative)
     from huggingface_hub.errors import HfHubHTTPError

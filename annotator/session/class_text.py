@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.errors import FeatureError
+from annotator.errors import AnnotatorError, FeatureError
 from annotator.features.extractor import Extractor
 from annotator.features.paired import TAKE_SIGLIP, knows_words
 from annotator.features.pipeline import ExtractionProgress, extract_features
@@ -181,9 +181,12 @@ def _write(
     project: ProjectFolder, store: FeatureStore, network: TextNetwork, prior: TextPrior
 ) -> None:
     data = io.BytesIO()
+    weights = str(network.describe().get("weights", ""))
     np.savez(
-        data, weights=prior.weights.astype(np.float32), model=np.array(network.name),
+        data, weights=prior.weights.astype(np.float32),
+        model=np.array(weights if Path(weights).is_absolute() else network.name),
         identity=np.array(_identity(project, store)),
+        texts=np.array(json.dumps(_texts(project.settings.classes))),
     )  # fmt: skip
     path = words_file(project)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -191,25 +194,33 @@ def _write(
 
 
 def _identity(project: ProjectFolder, store: FeatureStore) -> str:
-    """Return a digest of what the scores belong to: the classes' texts, and the features."""
-    settings = project.settings
-    texts = [(info.name, class_prompts(info)) for info in settings.classes]
+    """Return a digest of what the scores belong to, but for the classes: the features."""
     extractor = json.dumps(store.extractor, sort_keys=True, default=str)
-    told = repr((texts, settings.multi_label, extractor, store.matrix.shape[1]))
+    told = repr((project.settings.multi_label, extractor, store.matrix.shape[1]))
     return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def load_text_prior(project: ProjectFolder, store: FeatureStore) -> TextPrior | None:
-    """Return the scores of the project's classes by their texts.
+def _texts(classes: Sequence[ClassInfo]) -> dict[str, list[str]]:
+    """Return the prompts of each class, in the order of the columns of the scores."""
+    return {info.name: list(class_prompts(info)) for info in classes}
 
-    None if `zero_shot` is off, if they were never computed, or for other classes or features.
+
+def load_text_prior(
+    project: ProjectFolder, store: FeatureStore, classes: Sequence[ClassInfo] | None = None
+) -> TextPrior | None:
+    """Return the scores of the project's classes by their texts, in the order of `classes`.
+
+    None if `zero_shot` is off, if they were never computed, or for other texts or features.
     """
     found = _read(project) if project.settings.zero_shot != "off" else None
     if found is None or found["identity"] != _identity(project, store):
         return None
+    known, asked = found["texts"], _texts(classes or project.settings.classes)
     weights = np.asarray(found["weights"], np.float64)
-    if weights.shape != (store.matrix.shape[1] + 1, len(project.settings.classes)):
+    if known != asked or weights.shape != (store.matrix.shape[1] + 1, len(known)):
         return None
+    columns = {name: place for place, name in enumerate(known)}
+    weights = weights[:, [columns[name] for name in asked]]
     return TextPrior(weights) if np.isfinite(weights).all() else None
 
 
@@ -217,8 +228,10 @@ def _read(project: ProjectFolder) -> dict[str, Any] | None:
     try:
         data = io.BytesIO(words_file(project).read_bytes())
         with np.load(data, allow_pickle=False) as found:
-            names = ("weights", "model", "identity")
-            return {name: found[name] if name == "weights" else str(found[name]) for name in names}
+            texts = json.loads(str(found["texts"]))
+            names = ("model", "identity")
+            told = {name: str(found[name]) for name in names}
+            return {"weights": found["weights"], "texts": dict(texts), **told}
     except Exception:  # whatever is wrong with a cache, it is made anew
         return None
 
@@ -268,20 +281,41 @@ def _words_command(project: ProjectFolder, network: str | None) -> str:
 class NameScores:
     """The scores of a project's classes by their names, or the reason why there are none."""
 
+    classes: tuple[str, ...]
+    """The classes, in the order of the scores."""
     text: TextPrior | None = None
-    problem: str = ""
-    """A short hint at the command that gives them a part in the model; "" if they have one."""
+    command: str = ""
+    """The command that gives them a part in the model; "" if they have one."""
     readable: bool = False
     """True if `annotator words` can read them here, without another option."""
 
 
-def find_name_scores(project: ProjectFolder, store: FeatureStore) -> NameScores:
-    """Return the scores of the classes by their names, or why there are none."""
-    text = load_text_prior(project, store)
-    if text is not None or project.settings.zero_shot == "off":
-        return NameScores(text)
+def find_name_scores(
+    project: ProjectFolder, store: FeatureStore, learnt: Sequence[str] = ()
+) -> NameScores:
+    """Return the scores of the classes by their names, or why there are none.
+
+    `learnt` are all classes of a running session, in its order: it may show only some of them.
+    """
+    names = tuple(learnt) or project.settings.names
+    if project.settings.zero_shot == "off":
+        return NameScores(names)
+    classes = _classes_now(project) if learnt else {i.name: i for i in project.settings.classes}
+    infos = [classes[name] for name in names if name in classes]
+    text = load_text_prior(project, store, infos) if len(infos) == len(names) else None
+    if text is not None:
+        return NameScores(names, text)
     network = text_model(project, store)
-    return NameScores(None, f"Start from names: {_words_command(project, network)}", bool(network))
+    return NameScores(names, None, _words_command(project, network), bool(network))
+
+
+def _classes_now(project: ProjectFolder) -> dict[str, ClassInfo]:
+    """Return the classes of annotator.toml as it is now; those known before if it has faults."""
+    try:
+        infos = ProjectFolder.open(project.folder).settings.classes
+    except AnnotatorError:
+        infos = project.settings.classes
+    return {info.name: info for info in infos}
 
 
 def require_text_model(project: ProjectFolder, store: FeatureStore, model: str | None) -> str:

@@ -227,7 +227,7 @@ class LabelApp(ProjectApp):
             self._use(self._store)
         else:
             self._opens = True
-            FeatureOpener(self._post, self.project)
+            FeatureOpener(self._post, self.project, self.session.learner.classes)
         if self._child is not None and self._child.is_running:
             self.set_timer(GROWTH_SECONDS if self._grows else 1.0, self._open_features)
 
@@ -247,11 +247,13 @@ class LabelApp(ProjectApp):
     def _take_names(self, names: NameScores, *, grows: bool) -> None:
         """Start from the names of the classes, or have them read once if that is possible here."""
         learner = self.session.learner
+        if names.classes != learner.classes:
+            return  # those before the last change; the names of others are on their way
         if not is_same_text(names.text, learner.text):
             learner.text = names.text
             self.learn()
         may = names.readable and self._compute_features
-        self.label_screen.sidebar.no_names = "" if may else names.problem
+        self.label_screen.sidebar.names_command = "" if may else names.command
         asked, busy = self.project.settings.classes, self._namer and self._namer.is_running
         if may and not busy and not grows and asked != self._named:
             self._named = asked
@@ -259,7 +261,8 @@ class LabelApp(ProjectApp):
 
     def on_names_read(self, message: messages.NamesRead) -> None:
         """Use the scores of the classes by their names, or report why there are none."""
-        self._warn("names", f"the names are not read: {message.failure}" if message.failure else "")
+        words = changes.unread_names_words(self.project, message.failure)
+        self._warn("names", words if message.failure else "")
         if not message.failure:
             self._open_features()
 

@@ -89,6 +89,12 @@ def class_words(before: Settings, now: Settings, keymap: Keymap, at_once: bool) 
     return f"+{len(new):,} classes: {_list_names(new)}"
 
 
+def unread_names_words(project: ProjectFolder, failure: str) -> str:
+    """Return that the names of the classes are not read, and why, with the command to try again."""
+    command = f"annotator words {shell_quoted(project.folder)}"
+    return f"the names of the classes are not read: {failure}. Try again: {command}"
+
+
 def gone_words(before: Settings, now: Settings, session: LabelSession) -> str:
     """Return what to do about classes that left annotator.toml; "" if none did."""
     gone = [name for name in before.names if name not in now.names]

@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
 
@@ -30,8 +30,8 @@ from annotator.learn.label_conflicts import find_contradictions
 from annotator.learn.ranking import Snapshot, learn
 from annotator.learn.targets import number_labels
 from annotator.project.project import ProjectFolder
-from annotator.project.watching import IDLE_TIMES, RefsWatch, SettingsWatch
-from annotator.session.class_text import find_name_scores
+from annotator.project.watching import IDLE_TIMES, FileWatch, RefsWatch, SettingsWatch
+from annotator.session.class_text import find_name_scores, words_file
 from annotator.tui import messages
 
 Post = Callable[[Any], object]
@@ -162,6 +162,7 @@ class ProjectWatcher:
     ) -> None:
         """Take the project as it is now for known; `known` returns the items of the session."""
         self._items, self._settings = items, SettingsWatch(project)
+        self._names = FileWatch(words_file(project))
         self._known, self._post, self._taken = known, post, threading.Event()
 
     def start(self) -> None:
@@ -178,6 +179,8 @@ class ProjectWatcher:
             self._look(messages.SettingsChanged, self._settings.look)
             if (items := self._items) is not None:
                 self._look(messages.ItemsChanged, lambda: items.look(self._known()))
+            if self._names.has_changed():
+                self._post(messages.NamesRead(""))
             time.sleep(max(LOOK_SECONDS, IDLE_TIMES * (time.thread_time() - begun)))
 
     def _look(self, message: Callable[[Any], Message], look: Callable[[], Any]) -> None:
@@ -216,14 +219,19 @@ class NamesProcess(ChildProcess):
         super().__init__(post, "words", str(project.folder), "--progress", "json")
 
     def _end(self, code: int, narration: str) -> None:
-        failure = _last_line(narration, "the process ended without a message") if code else ""
-        self._post(messages.NamesRead(failure))
+        self._post(messages.NamesRead(_first_line(narration) if code else ""))
 
 
 def _last_line(narration: str, default: str) -> str:
     """Return the last line of a child's stderr, without the name of the program."""
     lines = [line.strip() for line in narration.splitlines() if line.strip()]
     return (lines[-1] if lines else default).removeprefix("annotator: ")
+
+
+def _first_line(narration: str) -> str:
+    """Return the first line of a child's last message on stderr."""
+    told = [line for line in narration.splitlines() if line.startswith("annotator: ")]
+    return _last_line("\n".join(told), "the process ended without a message").rstrip(".")
 
 
 def computed_elsewhere(narration: str) -> bool:
@@ -244,8 +252,8 @@ def no_features_message(narration: str, project: ProjectFolder) -> str:
 class FeatureOpener:
     """A thread that opens the features: a large store takes a while."""
 
-    def __init__(self, post: Post, project: ProjectFolder) -> None:
-        self._post, self._project = post, project
+    def __init__(self, post: Post, project: ProjectFolder, classes: Sequence[str]) -> None:
+        self._post, self._project, self._classes = post, project, classes
         _thread("open", self._run)
 
     def _run(self) -> None:
@@ -256,7 +264,7 @@ class FeatureOpener:
         except FeatureError as error:
             self._post(messages.FeaturesUnusable(error))
             return
-        names = find_name_scores(self._project, store)
+        names = find_name_scores(self._project, store, self._classes)
         self._post(messages.FeaturesOpened(store, growing is not None, names))
 
 

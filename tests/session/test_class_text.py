@@ -136,6 +136,33 @@ def test_features_of_another_model_follow_what_a_network_says(
     assert load_text_prior(renamed, store) is not None
 
 
+def test_the_scores_follow_the_order_of_the_classes_of_whoever_asks(tmp_path: Path) -> None:
+    """A screen keeps its order if the file has another, and `--refine` shows only some classes."""
+    net = save_paired_checkpoint("siglip", tmp_path / "net")
+    project = make_project(tmp_path)
+    store = with_features(project, str(net))
+    compute_class_texts(project, store, PairedTowers(str(net), device="cpu"))
+    whole = load_text_prior(project, store)
+    some = replace(project, settings=replace(project.settings, classes=CLASSES[:1]))
+    found = find_name_scores(some, store, ("dog", "rusty_edge", "cat"))
+    assert whole is not None and found.text is not None
+    np.testing.assert_array_equal(found.text.weights, whole.weights[:, [1, 2, 0]])
+    assert find_name_scores(some, store, ("dog", "cat")).text is None
+    assert find_name_scores(some, store, ("dog", "cat", "rusty_edge", "new")).text is None
+
+
+def test_a_network_in_a_folder_is_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = save_paired_checkpoint("clip", tmp_path / "net")
+    project = make_project(tmp_path)
+    store = with_features(project, "classic")
+    monkeypatch.chdir(tmp_path)
+    compute_class_texts(project, store, PairedTowers("net", device="cpu"))
+    monkeypatch.chdir("/")
+    assert require_text_model(project, store, None) == str(net)
+
+
 def test_off_is_off(tmp_path: Path) -> None:
     net = save_paired_checkpoint("siglip", tmp_path / "net")
     project = make_project(tmp_path)
@@ -174,6 +201,18 @@ def test_a_network_without_words_names_one_that_knows_them(tmp_path: Path) -> No
     (net / "config.json").write_text(json.dumps({"model_type": config["model_type"]}))
     with pytest.raises(FeatureError, match="siglip2-base"):
         PairedTowers(str(net))
+
+
+@pytest.mark.parametrize("name", ["classic", "dinov2-small", "nonsense", "google/absent"])
+def test_no_message_about_words_offers_a_network_that_knows_none(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises((FeatureError, ExtraMissing)) as caught:
+        PairedTowers(name)
+    message = str(caught.value)
+    assert "--model classic" not in message and "facebook" not in message
+    assert "siglip2-base" in message or "hf download google/absent" in message
 
 
 def run_annotator(*words: str) -> subprocess.CompletedProcess[str]:

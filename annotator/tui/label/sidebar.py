@@ -23,7 +23,13 @@ from annotator.tui.label.progress_panel import (
     ProgressPanel,
     difficulty_curves,
 )
-from annotator.tui.label.top_panel import TopPanel, TopState, count_top_rows, first_hints
+from annotator.tui.label.top_panel import (
+    TopPanel,
+    TopState,
+    count_top_rows,
+    first_hints,
+    first_texts,
+)
 from annotator.tui.label.walk import Walk
 
 PANEL_ROWS = 8
@@ -63,8 +69,8 @@ class Sidebar(Vertical):
         self._metered: tuple[int, AuditMeter] | None = None
         self.hides_prediction = False
         """True while the annotator has hidden the prediction."""
-        self.no_names = ""
-        """The reason why names of classes have no part in the model, with the remedy."""
+        self.names_command = ""
+        """The command that gives the names of the classes a part in the model, if it is needed."""
         self._choice = ChosenClasses()
 
     def compose(self) -> ComposeResult:
@@ -171,7 +177,7 @@ class Sidebar(Vertical):
             first = None
             if not session.state.seq:
                 keys, about = first_hints(self.keymap, session.classes, several=session.multi)
-                first = keys, ". ".join(filter(None, (about, self.no_names)))
+                first = keys, first_texts(about, self.names_command)
             self._top.show(
                 TopState(
                     self._pool_error, work, progress.remaining, self._per_minute, pages,

@@ -44,8 +44,9 @@ class TopState:
     """The time or condition of the first estimate."""
     several: bool = False
     """True in a project whose items may have several classes."""
-    first: tuple[tuple[tuple[str, str], ...], str] | None = None
-    """The two lines of a project without an answer: keys with what they do, and a sentence."""
+    first: tuple[tuple[tuple[str, str], ...], tuple[str, ...]] | None = None
+    """What a project without an answer shows: keys with what they do, and a text. Of several texts
+    it is the first that there is room for."""
 
     @property
     def time(self) -> RemainingTime:
@@ -81,7 +82,7 @@ def count_top_rows(rows: int, *, several: bool = False) -> int:
 def top_lines(state: TopState, cells: int, height: int) -> list[Line]:
     """Return the lines of the panel: exactly `height` of them, the last ones empty if need be."""
     if state.first is not None:
-        lines = first_lines(*state.first, cells)
+        lines = first_lines(*state.first, cells, height)
     else:
         full = height - (2 if state.several else 0) >= 7  # a line for each way
         lines = error_lines(state.error, cells, state.wait, brief=not full)
@@ -168,11 +169,27 @@ def first_hints(
     return tuple(keys), about
 
 
-def first_lines(keys: Sequence[tuple[str, str]], about: str, cells: int) -> list[Line]:
-    """Return the keys and the sentence, wrapped; each key stands with its words."""
+def first_texts(about: str, command: str) -> tuple[str, ...]:
+    """Return the sentence about pages and the command that reads the names of the classes.
+
+    The shorter texts are for a low window: no command is cut where it could be run.
+    """
+    if not command:
+        return (about,)
+    start = "Start from names: "
+    texts = (f"{about}. {start}{command}", f"{start}{command}", f"{start}see annotator words -h")
+    return texts if about else texts[1:]
+
+
+def first_lines(
+    keys: Sequence[tuple[str, str]], texts: Sequence[str], cells: int, height: int
+) -> list[Line]:
+    """Return the keys and the first of the texts that fits, wrapped; a key stands by its words."""
     most = max(cells // 2 - 4, len("takes back"))
     pieces: list[Line] = [
         [(key, "key"), (f" {clip_end(does, most)}", "text")] for key, does in keys
     ]
     lines = _pack(pieces, [("  ", "text")], cells)
-    return [*lines, *([(f" {line}", "text")] for line in wrap_text(about, cells - 2) if line)]
+    wrapped = [[line for line in wrap_text(text, cells - 2) if line] for text in texts]
+    fitting = (found for found in wrapped if len(lines) + len(found) <= height)
+    return [*lines, *([(f" {line}", "text")] for line in next(fitting, wrapped[-1]))]

@@ -50,7 +50,8 @@ class Banner(Lines):
 
     MOST = 4
     TOPICS = (
-        "store", "read", "items", "settings", "classes", "features", "fit", "list", "watch", "hook",
+        "store", "read", "items", "settings", "classes", "features", "names", "fit", "list",
+        "watch", "hook",
     )  # fmt: skip
 
     def __init__(self, **options: Any) -> None:
@@ -61,7 +62,8 @@ class Banner(Lines):
     @property
     def text(self) -> str:
         """The warning on screen; "" for none."""
-        return next((self._warnings[topic] for topic in self.TOPICS if topic in self._warnings), "")
+        shown = sorted(self._warnings, key=self.TOPICS.index)
+        return self._warnings[shown[0]] if shown else ""
 
     def has(self, topic: str) -> bool:
         """Return whether there is a warning about a topic."""

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.features.store import FeatureStore
+from annotator.project.project import ProjectFolder
 from annotator.session.class_text import compute_class_texts
+from annotator.tui.messages import NamesRead
 
 REFS = [f"{number:02d}.png" for number in range(40)]
 COLOURS = {"red": (1.0, 0.1, 0.1), "blue": (0.1, 0.1, 1.0)}
@@ -85,6 +87,43 @@ async def test_off_asks_as_without_names(make: Any, give_features: Any, opened: 
         await desk.pilot.pause()
         assert desk.app.session.prediction is None
         assert "name alone" not in desk.text and "annotator words" not in desk.text
+
+
+async def test_a_renamed_class_is_known_by_its_name_once_any_process_has_read_it(
+    make: Any, give_features: Any, opened: Any, truth: Any
+) -> None:
+    """The screen keeps the order of its classes, the file has another."""
+    project = named_project(make, give_features)
+    async with opened(project, size=(120, 40)) as desk:
+        await desk.learnt()
+        await desk.sees("predictions from the names alone")
+        file = project.folder / "annotator.toml"
+        file.write_text(file.read_text().replace('"red"', '"reddish"'))
+        await desk.until(lambda: desk.app.session.classes == ("blue", "reddish"))
+        assert desk.app.session.prediction is None
+        now = ProjectFolder.open(project.folder)
+        assert now.settings.names == ("reddish", "blue")
+        store = FeatureStore.open(project.features_folder)
+        assert compute_class_texts(now, store, ColourNetwork()) is not None
+        await desk.until(lambda: desk.app.session.prediction)
+        prediction = desk.app.session.prediction
+        best = max(prediction, key=prediction.get)
+        assert best.removesuffix("dish") == truth(desk.current)
+
+
+async def test_names_that_could_not_be_read_come_with_the_command(
+    make: Any, give_features: Any, opened: Any
+) -> None:
+    project = make(40)
+    give_features(project, REFS)
+    async with opened(project, size=(160, 40)) as desk:
+        desk.app.post_message(NamesRead("the process ended without a message"))
+        await desk.sees("the names of the classes are not read")
+        await desk.until(lambda: f"annotator words {project.folder}" in joined(desk.text))
+
+
+def joined(text: str) -> str:
+    return " ".join(text.split())
 
 
 async def test_features_without_words_name_the_next_command(

@@ -13,7 +13,7 @@ from annotator.learn.error_estimate import ErrorEstimate, Interval
 from annotator.learn.remaining_work import RemainingWork
 from annotator.tui.label.error_panel import PoolErrorState
 from annotator.tui.label.glossary import GLOSSARY
-from annotator.tui.label.top_panel import TopState, count_top_rows, top_lines
+from annotator.tui.label.top_panel import TopState, count_top_rows, first_texts, top_lines
 from annotator.tui.styled_text import line_width
 
 REFS = [f"{number:02d}.png" for number in range(60)]
@@ -171,3 +171,22 @@ async def test_no_estimate_is_promised_where_none_will_come(
     project = replace(project, settings=replace(project.settings, strategy="margin"))
     async with opened(project) as desk:
         await desk.sees("not with margin")
+
+
+@pytest.mark.parametrize(("cells", "height"), [(24, 5), (26, 5), (24, 3), (34, 7), (40, 8)])
+@pytest.mark.parametrize("folder", ["p", "photos.annotator", "/a/folder/of/a/very/long/name/p"])
+def test_the_command_of_a_new_project_is_whole_or_not_there(
+    cells: int, height: int, folder: str
+) -> None:
+    command = f"annotator words {folder} --model siglip2-base"
+    keys = (("1", "ok"), ("2", "defect"), ("⌫", "takes back"), ("H", "all keys"))
+    texts = first_texts("G: pages, about 3 times faster once a model is there", command)
+    shown = "".join(drawn(TopState(first=(keys, texts)), cells, height).split())
+    whole = "".join(command.split())
+    assert whole in shown or "annotatorwords" + folder[:1] not in shown
+    if folder == "p" and cells >= 26:
+        assert whole in shown
+
+
+def test_without_a_command_there_are_only_the_keys_and_the_pages() -> None:
+    assert first_texts("G: pages", "") == ("G: pages",)
