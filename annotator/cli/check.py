@@ -72,6 +72,10 @@ def check(
     from annotator.session import check as checking
     from annotator.session.check_result import StopRules
 
+    if show and new:
+        raise typer.BadParameter(
+            "cannot be used with --show, which begins no check", param_hint="--new"
+        )
     opened = ProjectFolder.open(project)
     warn_of_other_model(opened)
     rules = StopRules(max_error, parse_class_shares(min_found or [], "--min-found", "crack=0.95"))
@@ -116,7 +120,8 @@ def _run_check(
         found.choose_refs(state)
         if not found.refs:
             return
-        sample = ItemSample(found.name, found.refs, "", found.is_over, found)
+        refs = [*found.answered_refs, *found.refs]
+        sample = ItemSample(found.name, refs, "", found.is_over, found, found.meter)
         receipt = run_label_app(
             replace(project, settings=settings), annotator=annotator, graphics=settings.graphics,
             features=False, audit=sample, opening=opening if pages else None,

@@ -111,9 +111,12 @@ def parse_voters(models: str, weights: str, thresholds: str) -> list[EnsembleMod
 
 def parse_list(text: str | None) -> list[str]:
     """Split a list at its commas; quotes keep a comma within a part."""
-    if not text:
-        return []
-    return [part.strip() for part in next(csv.reader([text]), []) if part.strip()]
+    return [part for part in split_at_commas(text or "") if part]
+
+
+def split_at_commas(text: str) -> list[str]:
+    """Return the parts between commas; a line break among them is white space."""
+    return [part.strip() for part in next(csv.reader([" ".join(text.splitlines())]), [])]
 
 
 def parse_numbers(text: str, count: int, option: str, fits: Callable[[float], bool]) -> list[float]:

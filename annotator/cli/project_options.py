@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.option_types import complete_names
+from annotator.cli.option_types import complete_names, split_at_commas
 from annotator.cli.project_names import complete_classes
 from annotator.errors import MOST_LISTED, FeatureError, ProjectError
 from annotator.items.json_text import to_json_text
@@ -118,7 +117,7 @@ def parse_classes(text: str | None) -> tuple[ClassInfo, ...]:
         return ()
     if is_class_file(text):
         return read_class_file(Path(text))
-    names = tuple(name.strip() for name in next(csv.reader([text]), []))
+    names = tuple(split_at_commas(text))
     check_classes(names)
     return tuple(ClassInfo(name) for name in names)
 

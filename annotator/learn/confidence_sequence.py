@@ -102,6 +102,23 @@ def bound_mean(values: Array, guesses: Array, known: KnownGuesses, alpha: float)
     return Interval(value, max(lowest, float(edges[0][0])), min(highest, float(edges[1][1])))
 
 
+def count_values_needed(
+    count: int, found: Interval, limit: float, known: KnownGuesses, alpha: float
+) -> int:
+    """Return about how many values bring the upper end of the interval down to a limit.
+
+    `found` is the interval after `count` values. All N if the mean is likely above the limit.
+    """
+    room = limit - found.value
+    if room <= 0:
+        return known.size
+    if count:
+        excess = (room / max(found.high - found.value, room)) ** 2 * (1 / count - 1 / known.size)
+    else:
+        excess = room**2 / (2 * np.log(2 / alpha) * max(known.doubt, _LEAST_VARIANCE))
+    return min(known.size, int(np.ceil(1 / (1 / known.size + excess))))
+
+
 def largest_stakes(means: Array, values: Array, guesses: Array, known: KnownGuesses) -> Array:
     """Return the logarithm of the largest stake so far against each candidate mean (k,).
 

@@ -58,8 +58,11 @@ class CheckSource(SessionSource):
         return Page(
             refs, self._label, self._select, CHECK, self._rest, draws, number=self._count,
             selected=dict.fromkeys(refs) if self._size == 1 and not self._label else {},
-            note=check.result(state).headline,
         )  # fmt: skip
+
+    def note(self, page: Page) -> str:
+        """Return the result so far; the page itself may have been made before the last answers."""
+        return " · ".join(filter(None, [super().note(page), self.no_pages_message]))
 
     @property
     def _rest(self) -> str | None:

@@ -60,6 +60,10 @@ class PageSource(ABC):
         """The message for an annotator who has seen every page; "" for the usual one."""
         return ""
 
+    def note(self, page: Page) -> str:
+        """Return the line above a page, as it is now; "" for the usual one."""
+        return page.note
+
     def describe(self, page: Page) -> ClassInfo | None:
         """Return what the project says about the class of a page; None if it asks for none."""
         return None
@@ -159,7 +163,7 @@ class SessionSource(PageSource):
         self._unanswered: dict[str, set[str]] = {}
         """The items of pages given out that had no answer then: only then is one taken."""
         self._late = ""
-        """A line about answers of the last page that others had given before."""
+        """A line about the last page: what others had answered before, or why it is lost."""
         self._ready: deque[Page] = deque()
         """Pages that come before any new one."""
         self._submitted: list[tuple[Page, str | None]] = []
@@ -198,11 +202,12 @@ class SessionSource(PageSource):
         page = self._ready.popleft() if self._ready else self._make_page()
         if page is None:
             return None
-        if self._late:
-            page = replace(page, note=" · ".join(filter(None, [self._late, page.note])))
-            self._late = ""
         self._open[page.key] = page
         return self._lease(page)
+
+    def note(self, page: Page) -> str:
+        """Return the line above a page, with what became of the page before it."""
+        return " · ".join(filter(None, [self._late, page.note]))
 
     def mark(self, page: Page, marks: Marks) -> None:
         """Keep a changed selection in the journal."""
@@ -212,6 +217,7 @@ class SessionSource(PageSource):
     def _write(self, submitted: SubmittedPage) -> list[Entry]:
         page, answers = submitted.page, self._answers(submitted)
         entries: list[Entry] = []
+        self._late = ""
         if answers:
             entries = self.session.decide(
                 answers, picked_by=f"page-{page.order}", draws=self._draws(page, answers),
@@ -251,6 +257,7 @@ class SessionSource(PageSource):
         if found is None:
             return None
         page, written = found
+        self._late = ""
         if self._submitted:
             self._submitted.pop()
         if written:

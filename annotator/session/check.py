@@ -9,8 +9,12 @@ choose the items of the sample.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
+from math import ceil
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +22,7 @@ from numpy.typing import NDArray
 from annotator.errors import ProjectError
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import make_printable, plural, shell_quoted
-from annotator.learn.confidence_sequence import KnownGuesses, bound_mean
+from annotator.learn.confidence_sequence import KnownGuesses, bound_mean, count_values_needed
 from annotator.learn.error_estimate import Interval
 from annotator.log.entries import LogState
 from annotator.project.item_pool import load_refs
@@ -37,7 +41,7 @@ from annotator.session.frozen_model import (
     load_frozen_model,
     store_frozen_model,
 )
-from annotator.session.mode import AnsweredByPeople
+from annotator.session.mode import AnsweredByPeople, AuditMeter
 from annotator.session.predict import fit
 
 LEVEL = 0.9
@@ -45,6 +49,20 @@ LEVEL = 0.9
 _ASKED_AT_ONCE = 500
 _PANEL_CLASSES = 3
 _MANY_LABELS = 50  # since the model was frozen, before a new check is advised
+
+
+@dataclass(frozen=True, slots=True)
+class _LabelsSoFar:
+    """The labels that people have given, as the check counts them."""
+
+    drawn: Sequence[str | None] = ()
+    """The labels of the drawn items up to the first one without an answer; None for a skip."""
+    since: int = 0
+    """The number of items answered since the model was frozen."""
+    among: Mapping[str | None, int] = field(default_factory=dict)
+    """The labels of those that the sample is drawn from, however they were asked."""
+    before: Mapping[str, int] = field(default_factory=dict)
+    """The labels, as they are by now, of the items that were answered before."""
 
 
 class Check:
@@ -64,12 +82,14 @@ class Check:
         self.rules = rules or StopRules()
         self.refs: Sequence[str] = ()
         """The refs to ask next, in the order of their draws; `choose_refs` chooses them."""
+        self.answered_refs: Sequence[str] = ()
+        """The drawn refs that have an answer: an undo may bring them back."""
         self._alpha, self._pool = 1 - level, len(refs)
         rows = refs.rows(frozen.refs)
         self._gone = {ref for ref, row in zip(frozen.refs, rows.tolist(), strict=True) if row < 0}
         self._tree, self._multi = project.settings.tree, project.settings.multi_label
         self._seq = -1
-        self._values: tuple[list[str | None], list[str]] = [], []
+        self._so_far = _LabelsSoFar()
         self._result: CheckResult | None = None
         self._lines: tuple[str, ...] | None = None
 
@@ -86,6 +106,8 @@ class Check:
             words.append(f"--max-error {self.rules.max_error:g}")
         rules = [f"{name}={share:g}" for name, share in self.rules.min_found.items()]
         words += [f"--min-found {shell_quoted(rule)}" for rule in rules]
+        if self.level != LEVEL:
+            words.append(f"--confidence {self.level:g}")
         return " ".join(words)
 
     def choose_refs(self, state: LogState, most: int = _ASKED_AT_ONCE) -> None:
@@ -93,6 +115,7 @@ class Check:
         answered = AnsweredByPeople(state)
         still = (ref for ref in self.frozen.refs if ref not in answered and ref not in self._gone)
         self.refs = tuple(islice(still, most))
+        self.answered_refs = tuple(ref for ref in self.frozen.refs if ref in answered)
 
     def is_over(self, state: LogState, ref: str = "") -> bool:
         """Return whether all stop rules are met."""
@@ -101,7 +124,7 @@ class Check:
 
     def result(self, state: LogState) -> CheckResult:
         """Return the error of the frozen model on all items that the sample is drawn from."""
-        labels, _ = self._read(state)
+        labels = self._read(state).drawn
         if self._result is None:
             error = self._error(labels)
             wrong = int(self._wrong(labels).sum())
@@ -118,15 +141,16 @@ class Check:
 
     def class_share(self, state: LogState, name: str) -> ClassShare:
         """Return the share of a class among all items, and the part of it that is found."""
-        labels, since = self._read(state)
-        size, before = len(self.frozen.items), sum(self.frozen.labels.values())
-        values = np.array([self._has(label, name) for label in labels], float)
-        rest = bound_mean(values, *self._guesses(name, len(labels)), self._alpha)
-        known = sum(n for label, n in self.frozen.labels.items() if self._has(label, name))
-        found = known + self.frozen.count_items(
-            ref for ref in since if self._has(state.label(ref), name)
-        )
-        ends = [known + size * share for share in (rest.value, rest.low, rest.high)]
+        so_far = self._read(state)
+        size, before = len(self.frozen.items), sum(so_far.before.values())
+        values = np.array([self._has(label, name) for label in so_far.drawn], float)
+        rest = bound_mean(values, *self._guesses(name, len(values)), self._alpha)
+        known, among = self._count(so_far.before, name), self._count(so_far.among, name)
+        found, most = known + among, size - sum(so_far.among.values()) + among
+        # What is labelled is certain, also if it was not drawn.
+        ends = [
+            known + min(max(size * end, among), most) for end in (rest.value, rest.low, rest.high)
+        ]
         share = Interval(*(end / (before + size) for end in ends))
         value, high, low = (min(1.0, found / end) if end > 0 else 1.0 for end in ends)
         return ClassShare(name, share, found, Interval(value, low, high))
@@ -145,7 +169,41 @@ class Check:
 
     def count_open(self, state: LogState) -> int:
         """Return the number of items that the next one is drawn from."""
-        return len(self.frozen.items) - self.frozen.count_items(self._read(state)[1])
+        return len(self.frozen.items) - sum(self._read(state).among.values())
+
+    def count_more(self, state: LogState) -> int:
+        """Return about how many more answers the rules need: all that are left if there is no rule,
+        or if the error is likely larger than its limit."""
+        result = self.result(state)
+        left = len(self.frozen.refs) - result.checked
+        if result.done or not left:
+            return 0
+        needs = [self._count_for(rule, state) for rule in result.rules if not rule.met]
+        return min(left, max([1, *needs] if needs else [left]))
+
+    def _count_for(self, rule: RuleResult, state: LogState) -> int:
+        """Return about how many more answers a rule needs that is not met."""
+        if rule.rule != "max-error":  # the bound is 1 once all are labelled
+            share = (rule.limit - rule.bound) / max(1 - rule.bound, 1e-9)
+            return ceil(self.count_open(state) * share)
+        result, known = self.result(state), self.frozen.known[0]
+        count = result.checked
+        return count_values_needed(count, result.error, rule.limit, known, self._alpha) - count
+
+    def meter(self, state: LogState) -> AuditMeter:
+        """Return how far the check is on its way to its rules."""
+        result, more = self.result(state), self.count_more(state)
+        share = result.checked / (result.checked + more) if result.checked + more else 0.0
+        words = ""
+        if result.rules and more:
+            words = f"About {plural(more, 'more answer')} until the rules are met."
+            if (
+                result.checked
+                and self.rules.max_error
+                and result.error.value >= self.rules.max_error
+            ):
+                words = "The error is likely above the limit: the rule may never be met."
+        return AuditMeter(share, words, result.checked, more)
 
     def _caveats(self) -> tuple[str, ...]:
         """Return what has changed since the model was frozen, and what then holds."""
@@ -153,8 +211,11 @@ class Check:
         notes = []
         if (came := self._pool - frozen.pool) > 0:
             notes.append(f"{plural(came, 'item')} came since: the check says nothing about them.")
-        labels, since = self._values
-        if gone := sum(ref in self._gone for ref in frozen.refs[: len(labels)]):
+        if frozen.featureless:
+            count = plural(frozen.featureless, "item")
+            notes.append(f"{count} had no features: the check says nothing about them.")
+        so_far = self._so_far
+        if gone := sum(ref in self._gone for ref in frozen.refs[: len(so_far.drawn)]):
             notes.append(f"{plural(gone, 'drawn item')} left the project: each counts as wrong.")
         if new := [name for name in names if name not in frozen.classes]:
             words = "a class that came", "classes that came"
@@ -162,11 +223,11 @@ class Check:
         if lost := [name for name in frozen.classes if name not in names]:
             words = "is a class", "are classes"
             notes.append(f"{_listed(lost)} {words[len(lost) > 1]} no more. To predict it is wrong.")
-        if len(since) >= _MANY_LABELS:
+        if so_far.since >= _MANY_LABELS:
             folder, model = shell_quoted(self.project.folder), make_printable(frozen.model)
             notes.append(
-                f"{len(since):,} labels came since {model} was frozen, the check's among them. To "
-                f"check the model of now: annotator check {folder} --new"
+                f"{so_far.since:,} labels came since {model} was frozen, the check's among them. "
+                f"To check the model of now: annotator check {folder} --new"
             )
         return tuple(notes)
 
@@ -178,9 +239,7 @@ class Check:
             self._lines = check_panel_lines(result, shares)
         return self._lines
 
-    def _read(self, state: LogState) -> tuple[list[str | None], list[str]]:
-        """Return the labels of the drawn items up to the first one without an answer (None for a
-        skip), and the refs that people answered since the model was frozen."""
+    def _read(self, state: LogState) -> _LabelsSoFar:
         if self._seq != state.seq:
             self._seq, self._result, self._lines = state.seq, None, None
             answered = AnsweredByPeople(state)
@@ -189,12 +248,19 @@ class Check:
                 if ref not in answered and ref not in self._gone:
                     break
                 labels.append(state.label(ref) if ref in answered else None)
-            since = [
-                ref for ref, stack in state.standing.items()
-                if stack[-1].seq > self.frozen.seq and not stack[-1].by_machine
-            ]  # fmt: skip
-            self._values = labels, since
-        return self._values
+            since, before = [], Counter[str]()
+            for ref, stack in state.standing.items():
+                if stack[-1].by_machine:
+                    continue
+                if stack[-1].seq > self.frozen.seq:
+                    since.append(ref)
+                first = next(entry for entry in stack if not entry.by_machine)
+                if first.seq <= self.frozen.seq and stack[-1].label is not None:
+                    before[stack[-1].label] += 1
+            places = np.flatnonzero(self.frozen.has_items(since)).tolist()
+            among = Counter(state.label(since[place]) for place in places)
+            self._so_far = _LabelsSoFar(labels, len(since), among, before)
+        return self._so_far
 
     def _error(self, labels: Sequence[str | None]) -> Interval:
         doubt = self.frozen.guesses[: len(labels), 0].astype(float)
@@ -219,6 +285,9 @@ class Check:
         if label is None:
             return False
         return name in split_label(label) if self._multi else self._tree.is_within(label, name)
+
+    def _count(self, labels: Mapping[Any, int], name: str) -> int:
+        return sum(count for label, count in labels.items() if self._has(label, name))
 
     def _guesses(self, name: str, count: int) -> tuple[NDArray[np.float64], KnownGuesses]:
         """Return the guesses of a class for the checked items; 0 for a class that came since."""

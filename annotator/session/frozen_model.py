@@ -11,8 +11,7 @@ import io
 import json
 import re
 import zipfile
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -51,8 +50,8 @@ class FrozenModel:
     pool: int
     """The number of items in the project."""
     classes: tuple[str, ...]
-    labels: Mapping[str, int]
-    """The number of items with each label of a person."""
+    featureless: int
+    """The number of items that could not be drawn, because they had no features."""
     items: NDArray[np.uint64]
     """(N,) the hashes of the items that the sample is drawn from, ascending."""
     refs: tuple[str, ...]
@@ -69,11 +68,11 @@ class FrozenModel:
         """The name that marks the check's labels in the log."""
         return f"check-{self.number}"
 
-    def count_items(self, refs: Iterable[str]) -> int:
-        """Return how many refs are among the N items."""
+    def has_items(self, refs: Iterable[str]) -> NDArray[np.bool_]:
+        """Return for each ref whether it is among the N items."""
         hashes = _hash_refs(refs)
         places = np.searchsorted(self.items, hashes).clip(max=len(self.items) - 1)
-        return int((self.items[places] == hashes).sum())
+        return np.asarray(self.items[places] == hashes, bool)
 
 
 def _hash_refs(refs: Iterable[str]) -> NDArray[np.uint64]:
@@ -88,7 +87,7 @@ def freeze_model(
 
     Raises `ProjectError` if no item is left to be checked.
     """
-    rows = _unanswered_rows(fitted, state)
+    rows, featureless = _unanswered_rows(fitted, state)
     if not len(rows):
         raise ProjectError("There is no unlabelled item with features to check the model on.")
     number = max(_list_checks(project.folder), default=0) + 1
@@ -96,22 +95,22 @@ def freeze_model(
     most = min(MOST_DRAWN, max(1, _MOST_GUESSES // (1 + len(fitted.classes))))
     drawn = rng.permutation(rows)[:most]
     known, guesses, predicted = _predict_sample(fitted, rows, drawn)
-    labels = Counter(last.label for _, last in state.labels() if not last.by_machine)
     return FrozenModel(
         number, state.seq, at, fitted.model.name, len(fitted.refs), fitted.classes,
-        {str(name): count for name, count in labels.items()},
+        featureless,
         np.sort(_hash_refs(map(fitted.refs.__getitem__, rows.tolist()))),
         tuple(map(fitted.refs.__getitem__, drawn.tolist())), predicted, guesses, known,
     )  # fmt: skip
 
 
-def _unanswered_rows(fitted: FittedProject, state: LogState) -> NDArray[np.int64]:
-    """Return the pool rows with features that no person has answered."""
+def _unanswered_rows(fitted: FittedProject, state: LogState) -> tuple[NDArray[np.int64], int]:
+    """Return the pool rows with features that no person has answered, and how many have none."""
     wanted = np.ones(len(fitted.refs), bool)
     answered = fitted.refs.rows(list(AnsweredByPeople(state)))
     wanted[answered[answered >= 0]] = False
     rows = np.flatnonzero(wanted)
-    return rows[fitted.features.usable(fitted.features.rows(rows))]
+    usable = fitted.features.usable(fitted.features.rows(rows))
+    return rows[usable], len(rows) - int(np.count_nonzero(usable))
 
 
 def _predict_sample(
@@ -181,8 +180,9 @@ def _read_model(file: Path) -> FrozenModel:
         refs = tuple(RefTable.from_bytes(arrays["refs"].tobytes()))
     model = FrozenModel(
         table["number"], table["seq"], table["at"], table["model"], table["pool"],
-        tuple(table["classes"]), dict(table["labels"]), items, refs, tuple(table["predicted"]),
-        guesses, tuple(KnownGuesses(int(row[0]), *map(float, row[1:])) for row in known),
+        tuple(table["classes"]), table.get("featureless", 0), items, refs,
+        tuple(table["predicted"]), guesses,
+        tuple(KnownGuesses(int(row[0]), *map(float, row[1:])) for row in known),
     )  # fmt: skip
     width = 1 + len(model.classes)
     sound = guesses.shape == (len(refs), width) and len(model.known) == width
@@ -195,7 +195,7 @@ def store_frozen_model(folder: Path, model: FrozenModel) -> FrozenModel:
     """Store the model of a new check; the first of two processes wins. Return the one stored."""
     table = {
         "number": model.number, "seq": model.seq, "at": model.at, "model": model.model,
-        "pool": model.pool, "classes": model.classes, "labels": dict(model.labels),
+        "pool": model.pool, "classes": model.classes, "featureless": model.featureless,
         "predicted": model.predicted,
     }  # fmt: skip
     data = io.BytesIO()

@@ -32,6 +32,9 @@ class AuditMeter(NamedTuple):
     share: float
     """From 0 to 1: certified."""
     words: str
+    asked: int = 0
+    more: int | None = None
+    """About how many more answers are needed; None if the items that are left tell it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from tests.session.test_check import project as project  # noqa: PLC0414  a fixt
 def test_without_a_terminal_it_asks_nothing_and_freezes_nothing(project: ProjectFolder) -> None:
     assert "needs a terminal" in bad("check", project.folder)
     assert "annotator check" in bad("check", project.folder, "--show")
+    assert "--show" in bad("check", project.folder, "--show", "--new", code=2)
     assert not [*project.folder.glob("check-*")]
 
 

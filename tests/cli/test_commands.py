@@ -27,6 +27,14 @@ def test_a_folder_is_listed_recursively_with_what_is_left_out_said(tmp_path: Pat
     assert rows == ["filename,annotation", "b.png,", "sub/a.JPG,", "sub/deep/c.webp,"]
 
 
+def test_line_breaks_of_another_system_in_class_names_are_white_space(tmp_path: Path) -> None:
+    make_images(tmp_path, "a.png")
+    good("init", "p", "--images", ".", "--classes", "daisy\r,roses\r\n", cwd=tmp_path)
+    assert set(json.loads(good("status", "p", "--json", cwd=tmp_path))["classes"]) == {
+        "daisy", "roses",
+    }  # fmt: skip
+
+
 def test_a_quoted_pattern(tmp_path: Path) -> None:
     make_images(tmp_path, "x/a.png", "x/b.jpg", "y/c.png")
     good("init", "p", "--images", "*/*.png", cwd=tmp_path)
@@ -255,7 +263,10 @@ def test_completion_knows_the_classes_and_saved_searches_of_a_project(tmp_path: 
         ("run photos --only @n", ["@night"]),
         (f"search {project} @", ["@night"]),
         (f"search {project} --forget n", ["night"]),
-        (f"export {project} x --only ", ["labelled", "human", "flagged", "unflagged", "@night"]),
+        (
+            f"export {project} x --only ",
+            ["labelled", "human", "reviewed", "flagged", "unflagged", "@night"],
+        ),
         ("run elsewhere --find ", []),
     ):
         words = f"annotator {typed}"

@@ -44,7 +44,19 @@ def test_a_page_holds_the_next_draws_and_labels_them_all(
     assert [row.pool for row in rows] == list(range(len(check.frozen.items), 0, -1))[:12]
     after = source.next()
     assert after is not None and after.refs == check.frozen.refs[12:24]
-    assert "12 checked" in after.note
+    assert "12 checked" in source.note(after)
+
+
+def test_the_result_above_a_page_made_ahead_is_the_one_of_now(
+    check: Check, session: LabelSession
+) -> None:
+    source = CheckSource(session, check, per_page=4)
+    page, ahead = source.next(), source.next()
+    assert page is not None and ahead is not None
+    source.submit(page, {ref: truth(ref) for ref in page.refs})
+    assert "4 checked" in source.note(ahead)
+    assert source.undo() is not None
+    assert "0 checked" in source.note(page)
 
 
 def test_what_a_page_leaves_open_comes_again_and_is_no_random_draw(

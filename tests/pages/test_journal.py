@@ -59,7 +59,7 @@ def test_a_page_with_an_odd_field_is_shown_anew_and_that_is_said(
     row = json.loads(first) | {field: value}
     (tmp_path / "page.jsonl").write_text("".join([json.dumps(row) + "\n", *rest]))
     page, source = resumed(tmp_path / "page.jsonl")
-    assert "could not be read" in page.note
+    assert "could not be read" in source.note(page)
     assert page.selected == {}
     assert source.submit(page, {})
 
@@ -74,7 +74,8 @@ def test_a_page_with_an_odd_field_is_shown_anew_and_that_is_said(
 def test_an_odd_change_is_no_change(tmp_path: Path, row: dict[str, Any]) -> None:
     lines = write_journal(tmp_path / "page.jsonl")
     (tmp_path / "page.jsonl").write_text("".join([*lines, json.dumps(row) + "\n"]))
-    assert "could not be read" in resumed(tmp_path / "page.jsonl")[0].note
+    page, source = resumed(tmp_path / "page.jsonl")
+    assert "could not be read" in source.note(page)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -128,7 +129,7 @@ def test_selections_of_a_class_that_is_gone_are_dropped_and_counted(
     page = source.next()
     assert page is not None
     assert list(page.selected.values()) == [None]
-    assert "1 selected item had a class that is gone" in page.note
+    assert "1 selected item had a class that is gone" in source.note(page)
     assert source.submit(page, dict(page.selected))
 
 
@@ -152,4 +153,4 @@ def test_of_a_page_only_what_nobody_answered_meanwhile_is_taken(tmp_path: Path) 
     assert source.session.state.label(page.refs[0]) == "defect"
     following = source.next()
     assert following is not None
-    assert "bob answered 2 of the items meanwhile" in following.note
+    assert "bob answered 2 of the items meanwhile" in source.note(following)

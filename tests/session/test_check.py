@@ -256,6 +256,74 @@ def test_of_two_processes_that_begin_a_check_the_first_wins(project: ProjectFold
     assert store_frozen_model(project.folder, other).model == first.model
 
 
+def test_labels_that_are_corrected_or_outside_the_draws_count_as_they_are(
+    project: ProjectFolder,
+) -> None:
+    check = open_check(project, state_of(project))
+    write(project, {f"{n:03}.jpg": "crack" for n in range(LABELLED)})
+    write(project, dict.fromkeys(check.frozen.refs[1:], "crack"))
+    share = check.class_share(state_of(project), "crack")
+    assert share.found == ITEMS - 1
+    assert share.share.low == pytest.approx(1 - 1 / ITEMS) and share.share.high == 1
+    write(project, {check.frozen.refs[0]: "ok"})
+    share = check.class_share(state_of(project), "crack")
+    assert share.share.low == share.share.high == pytest.approx(1 - 1 / ITEMS)
+    assert share.found_share.low == 1
+
+
+def test_items_without_features_are_named(tmp_path: Path) -> None:
+    project = make(tmp_path, (ClassInfo("ok"), ClassInfo("crack")))
+    with (project.folder / "refs.csv").open("a") as refs:
+        refs.writelines(f"later{n}.jpg\n" for n in range(7))
+    write(project, {f"{n:03}.jpg": truth(f"{n:03}.jpg") for n in range(LABELLED)})
+    check = open_check(project, state_of(project))
+    notes = check.result(state_of(project)).caveats
+    assert notes == ("7 items had no features: the check says nothing about them.",)
+    assert open_check(project, state_of(project)).result(state_of(project)).caveats == notes
+
+
+def test_the_command_that_continues_keeps_the_rules_and_the_confidence(
+    project: ProjectFolder,
+) -> None:
+    rules = StopRules(0.05, {"crack": 0.9})
+    check = open_check(project, state_of(project), level=0.99, rules=rules)
+    options = check.command.split(" --")[1:]
+    assert options == ["max-error 0.05", "min-found crack=0.9", "confidence 0.99"]
+
+
+def test_the_meter_counts_towards_the_rules(project: ProjectFolder) -> None:
+    whole = open_check(project, state_of(project))
+    assert whole.meter(state_of(project)).more == ITEMS - LABELLED
+    limit = true_error(whole) + 0.1
+    check = open_check(project, state_of(project), rules=StopRules(limit))
+    counts = []
+    while not check.result(state_of(project)).done:
+        ask(project, check, 10)
+        meter = check.meter(state_of(project))
+        assert meter.more is not None
+        counts.append((meter.asked, meter.more))
+    end = counts[-1][0]
+    assert counts[-1] == (end, 0) and end < ITEMS - LABELLED
+    assert all(more > 0 for _, more in counts[:-1])
+
+
+def test_an_undo_past_the_start_of_a_resumed_check_brings_the_item_back(
+    project: ProjectFolder,
+) -> None:
+    check = open_check(project, state_of(project))
+    first = ask(project, check, 5)
+    store = SqliteStore(project.labels_file)
+    check.choose_refs(replay(store.entries()))
+    mode = SessionMode(check.name, "", check.is_over, sample=check)
+    session = LabelSession(
+        store, ("ok", "crack"), annotator="ann", mode=mode, priorities=mode.asked_first
+    )
+    session.extend([*check.answered_refs, *check.refs])
+    assert session.undo()
+    assert session.current is not None and session.current.ref == first[-1]
+    session.close()
+
+
 def test_a_damaged_file_is_named_with_the_way_out(project: ProjectFolder) -> None:
     open_check(project, state_of(project))
     (project.folder / "check-1.npz").write_bytes(b"no archive")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -124,9 +124,12 @@ def _by_worth(state: PanelState, cells: int) -> Iterator[PanelSection]:
     known, progress = state.honest, state.progress
     if progress is not None:
         yield PanelSection(
-            0, progress_lines(progress, state.per_minute, cells, tells_time=state.tells_time)
+            0,
+            progress_lines(
+                progress, state.per_minute, cells, tells_time=state.tells_time, meter=state.meter
+            ),
         )
-    if state.meter is not None:
+    if state.meter is not None and state.meter.words:
         yield PanelSection(5, meter_lines(state.meter, cells))
     for place, notice in enumerate(state.notices):
         yield PanelSection(
@@ -154,9 +157,19 @@ def _stacked(sections: Mapping[int, list[Line]]) -> list[Line]:
 
 
 def progress_lines(
-    progress: Progress, per_minute: float | None, cells: int, *, tells_time: bool = True
+    progress: Progress,
+    per_minute: float | None,
+    cells: int,
+    *,
+    tells_time: bool = True,
+    meter: AuditMeter | None = None,
 ) -> list[Line]:
-    """Return the lines of the progress, the pace, and the items set aside."""
+    """Return the lines of the progress, the pace, and the items set aside.
+
+    A meter that knows how many answers are needed counts these, and not the items.
+    """
+    if meter is not None and meter.more is not None:
+        progress = replace(progress, items=meter.asked + meter.more, remaining=meter.more)
     done = progress.items - progress.remaining
     share = done / progress.items if progress.items else 0.0
     of = f" of {progress.items:,}" if progress.items else " labelled"  # until the pool is listed
@@ -184,10 +197,14 @@ def progress_lines(
 
 
 def meter_lines(meter: AuditMeter, cells: int) -> list[Line]:
-    """Return the bar of an audit, full once it certifies, with its words."""
+    """Return the bar of an audit, full once it certifies, with its words.
+
+    The bar of a meter that counts answers stands above, with the counts.
+    """
     words = wrap_text(meter.words, cells - 2)
     bar: Line = [(" ", "text"), *draw_bar(meter.share, cells - 2, "good"), (" ", "text")]
-    return [bar, *([(f" {line}", "text")] for line in words)]
+    bars = [bar] if meter.more is None else []
+    return [*bars, *([(f" {line}", "text")] for line in words)]
 
 
 def tall_lines(found: Sequence[DifficultyCurve], cells: int) -> list[Line]:

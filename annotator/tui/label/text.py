@@ -61,7 +61,7 @@ def phase_of(session: LabelSession, listed: bool) -> LabelPhase:
     if not listed:
         return LabelPhase.LISTING
     if session.lost:
-        meter = session.mode.meter
+        meter = session.mode.meter if session.mode.sample is None else None
         return LabelPhase.AUDITED if meter and meter(session.state).share >= 1 else LabelPhase.LOST
     if session.queue.paused:
         return LabelPhase.LEARNING

@@ -380,7 +380,7 @@ class PageScreen(Screen[int]):
             return
         outcome = page_text.describe_outcome(page, selection, self.broken(page))
         meaning = page_text.describe_selection(page, multi=self.session.multi)
-        order = page.note or page_text.describe_order(page, prediction=self.prediction)
+        order = self.source.note(page) or page_text.describe_order(page, prediction=self.prediction)
         self.header.show(page, self.source.describe(page), (meaning, outcome, order))
         item, view = Item.parse(page.refs[selection.cursor]), self.in_view()
         marks = ["✓ selected"] if selection.selected(selection.cursor) else []
