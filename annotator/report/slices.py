@@ -86,11 +86,12 @@ class SliceTable:
 
 
 def estimate_project(project: ProjectFolder, state: LogState) -> dict[str, Any]:
-    """Return `estimate`, that of the pool, `slices` and `work`; each None without enough to say.
+    """Return `estimate`, that of the pool, `slices`, `work` and `name_weight`, that of the names
+    of the classes in the model; each None without enough to say.
 
     A classifier of the user's own is not run: reading the figures of a project runs no code of it.
     """
-    nothing = {"estimate": None, "slices": None, "work": None}
+    nothing = {"estimate": None, "slices": None, "work": None, "name_weight": None}
     if ":" in project.settings.estimator or not project.has_features:
         return nothing
     try:
@@ -99,7 +100,10 @@ def estimate_project(project: ProjectFolder, state: LogState) -> dict[str, Any]:
         slices = find_slices(fitted, project, found)
     except AnnotatorError:
         return nothing  # too few classes, or features that `doctor` has words for
-    return {"estimate": estimate_as_dict(found), "slices": slices.as_dict(), "work": work}
+    return {
+        "estimate": estimate_as_dict(found), "slices": slices.as_dict(), "work": work,
+        "name_weight": fitted.model.text_weight,
+    }  # fmt: skip
 
 
 def find_slices(

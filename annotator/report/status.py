@@ -26,6 +26,7 @@ from annotator.project.project import ProjectFolder
 from annotator.proposals.precision import describe_precision, measure_precision
 from annotator.report.estimate import check_figures, check_lines, minutes_left, time_lines
 from annotator.report.hierarchy import hierarchy_figures, hierarchy_lines
+from annotator.report.names import name_figures, name_lines
 from annotator.report.slices import estimate_project, format_slices
 
 _MANY_CLASSES = 20
@@ -49,7 +50,7 @@ def project_status(
     refs = load_refs(project) if only is None else RefTable(only)
     # Items may have been removed from refs.csv after they were answered.
     answered = int((refs.rows(list(state.standing)) >= 0).sum())
-    found: dict[str, Any] = {"estimate": None, "slices": None, "work": None}
+    found: dict[str, Any] = {"estimate": None, "slices": None, "work": None, "name_weight": None}
     if estimate:
         found = estimate_project(project, state)
     return {
@@ -66,6 +67,7 @@ def project_status(
         "annotators": dict(Counter(entry.annotator for entry in labels)),
         "seconds_per_label": label_seconds(state),
         "minutes_left": minutes_left(found.pop("work"), len(refs) - answered, state),
+        "names": name_figures(project, found.pop("name_weight")),
         **found,
         "check": check_figures(project, state, refs) if only is None else None,
         "model": max(models, key=lambda entry: entry.seq).model if models else None,
@@ -105,7 +107,6 @@ def _features(project: ProjectFolder) -> dict[str, Any] | None:
 
 def format_status(found: dict[str, Any]) -> str:
     """Return the figures of `project_status` as text."""
-    features = found["features"]
     lines = [
         f"{found['answered']:,} of {found['items']:,} answered "
         f"({format_done(found['answered'], found['items'])}): {found['labelled']:,} labelled, "
@@ -135,15 +136,18 @@ def format_status(found: dict[str, Any]) -> str:
     lines += check_lines(found["check"])
     lines += time_lines(found["minutes_left"])
     lines += format_slices(found["slices"])
-    if features is None:
-        lines.append("no features yet; `annotator features` or `annotator run` computes them")
-    elif "error" in features:
-        lines.append(f"features: {features['error']}")
-    else:
-        lines.append(f"features: {features['extractor']}, {features['rows']:,} x {features['dim']}")
+    lines += [_feature_line(found["features"]), *name_lines(found["names"])]
     lines += agreement_lines(found["agreement"])
     lines += [f"proposals of {describe_precision(group)}" for group in found["proposals"]]
     return "\n".join(lines)
+
+
+def _feature_line(features: Mapping[str, Any] | None) -> str:
+    if features is None:
+        return "no features yet; `annotator features` or `annotator run` computes them"
+    if "error" in features:
+        return f"features: {features['error']}"
+    return f"features: {features['extractor']}, {features['rows']:,} x {features['dim']}"
 
 
 def _reviewed_lines(reviewed: Mapping[str, Any], labelled: int) -> list[str]:

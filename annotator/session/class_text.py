@@ -236,6 +236,27 @@ def _read(project: ProjectFolder) -> dict[str, Any] | None:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class KnownNames:
+    """The last reading of the names of a project's classes."""
+
+    model: str
+    classes: tuple[str, ...]
+    """The classes whose texts are still those that were read."""
+
+
+def find_known_names(project: ProjectFolder, store: FeatureStore) -> KnownNames | None:
+    """Return the last reading of the names; None if there is none for these features."""
+    found = _read(project)
+    if found is None or found["identity"] != _identity(project, store):
+        return None
+    known = found["texts"]
+    asked = _texts(project.settings.classes).items()
+    return KnownNames(
+        found["model"], tuple(name for name, said in asked if known.get(name) == said)
+    )
+
+
 def text_model(project: ProjectFolder, store: FeatureStore) -> str | None:
     """Return the network whose texts the project uses: that of its features, or of the last run.
 

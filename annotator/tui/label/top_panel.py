@@ -45,8 +45,8 @@ class TopState:
     several: bool = False
     """True in a project whose items may have several classes."""
     first: tuple[tuple[tuple[str, str], ...], tuple[str, ...]] | None = None
-    """What a project without an answer shows: keys with what they do, and a text. Of several texts
-    it is the first that there is room for."""
+    """The keys of a project without an answer, with what they do, and texts. The first text that
+    there is room for is shown."""
 
     @property
     def time(self) -> RemainingTime:
