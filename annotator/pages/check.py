@@ -44,12 +44,16 @@ class CheckSource(SessionSource):
         check, state, taken = self._check, self.session.state, set(self._open_refs())
         if check.is_over(state):
             return None
+        taken |= self._held_by_others()
         check.choose_refs(state, self._size + len(taken))
         refs = tuple(ref for ref in check.refs if ref not in taken)[: self._size]
         if not refs:
+            if check.refs and not self._open:
+                self.waiting = "The items that are left are on the screens of others"
             return None
         self._count += 1
-        size, queue = check.count_open(state) - len(taken), self.session.queue
+        size = check.count_open(state) - len(self._open_refs())
+        queue = self.session.queue
         draws = {
             ref: Pick(queue.row(ref), 1 / (size - k), size - k, CHECK)
             for k, ref in enumerate(refs)

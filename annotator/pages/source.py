@@ -138,6 +138,13 @@ class PageLeases:
         self._renew_at = now + LEASE_SECONDS / 2 if leases else float("inf")
         return {lease.ref for lease in leases} - granted
 
+    def held_by_others(self) -> set[str]:
+        """Return the items that other screens hold now."""
+        try:
+            return self._store.leased_by_others(self._clock(), self._holder)
+        except StoreError:
+            return set()
+
     def renew(self, pages: Iterable[Page]) -> None:
         """Renew the leases when half their time is over."""
         if self._clock() > self._renew_at:
@@ -324,12 +331,21 @@ class SessionSource(PageSource):
     def _open_refs(self) -> list[str]:
         return [ref for page in self._open.values() for ref in page.refs]
 
+    def _queued_refs(self) -> set[str]:
+        """Return the items of this session's own queue, which are as free as the rest."""
+        queue = self.session.queue
+        return {queue.refs[queue[place].row] for place in range(len(queue))}
+
+    def _held_by_others(self) -> set[str]:
+        """Return the items on the screens of others."""
+        if self._leases is None:
+            return set()
+        return self._leases.held_by_others() - self._queued_refs()
+
     def _lease(self, page: Page) -> Page | None:
         """Return the page without what came to another annotator's screen just now."""
         if self._leases is not None:
-            queue = self.session.queue
-            mine = {queue.refs[queue[place].row] for place in range(len(queue))}
-            taken = self._leases.lease(self._open.values()) - mine
+            taken = self._leases.lease(self._open.values()) - self._queued_refs()
             if taken & set(page.refs):
                 del self._open[page.key]
                 page = without_items(page, taken)

@@ -63,6 +63,8 @@ class _LabelsSoFar:
     """The labels of those that the sample is drawn from, however they were asked."""
     before: Mapping[str, int] = field(default_factory=dict)
     """The labels, as they are by now, of the items that were answered before."""
+    waiting: int = 0
+    """The check's answers behind a drawn item that has none."""
 
 
 class Check:
@@ -135,7 +137,7 @@ class Check:
             ]
             self._result = CheckResult(
                 self.name, self.frozen.model, self.level, len(self.frozen.items), len(labels),
-                wrong, skipped, error, tuple(found), self._caveats(),
+                wrong, skipped, error, tuple(found), self._caveats(), self._so_far.waiting,
             )  # fmt: skip
         return self._result
 
@@ -259,7 +261,9 @@ class Check:
                     before[stack[-1].label] += 1
             places = np.flatnonzero(self.frozen.has_items(since)).tolist()
             among = Counter(state.label(since[place]) for place in places)
-            self._so_far = _LabelsSoFar(labels, len(since), among, before)
+            behind = (state.decision(ref) for ref in self.frozen.refs[len(labels) :])
+            waiting = sum(last is not None and last.audit == self.name for last in behind)
+            self._so_far = _LabelsSoFar(labels, len(since), among, before, waiting)
         return self._so_far
 
     def _error(self, labels: Sequence[str | None]) -> Interval:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from annotator.items.refs import format_interval, format_percent, make_printable
+from annotator.items.refs import format_interval, format_percent, make_printable, plural
 from annotator.learn.error_estimate import Interval
 
 BLIND_RULE = "Check: random items, labelled without the prediction. A skip counts as wrong."
@@ -69,6 +69,15 @@ class CheckResult:
     rules: tuple[RuleResult, ...]
     caveats: tuple[str, ...] = ()
     """The changes since the model was frozen, and what then holds."""
+    waiting: int = 0
+    """Answers that do not count yet, because an item drawn before them has none."""
+
+    @property
+    def waits(self) -> str:
+        """A sentence about the answers that do not count yet; "" without any."""
+        if not self.waiting:
+            return ""
+        return f"{plural(self.waiting, 'answer')} more, once an item drawn earlier has one."
 
     @property
     def done(self) -> bool:
@@ -101,7 +110,8 @@ def check_panel_lines(result: CheckResult, classes: Sequence[ClassShare]) -> tup
         for c in classes
     ]
     each = f"{100 * result.level:g} % each, valid however often you look"
-    return (result.headline, *map(str, result.rules), *shares, each, BLIND_RULE)
+    waits = [result.waits] if result.waiting else []
+    return (result.headline, *waits, *map(str, result.rules), *shares, each, BLIND_RULE)
 
 
 def result_lines(result: CheckResult, classes: Sequence[ClassShare]) -> list[str]:
@@ -111,6 +121,8 @@ def result_lines(result: CheckResult, classes: Sequence[ClassShare]) -> list[str
         f"label when it began:",
         f"  {result.headline}",
     ]
+    if result.waiting:
+        lines.append(f"  {result.waits}")
     if result.skipped:
         lines.append(f"  {result.skipped:,} of these were skipped, and count as wrong")
     for one in classes:

@@ -86,6 +86,25 @@ def test_an_image_that_cannot_be_read_counts_as_skipped(
     assert (result.checked, result.skipped) == (6, 1)
 
 
+def test_another_annotator_gets_the_next_draws_and_waits_for_the_last_ones(
+    project: ProjectFolder, check: Check, session: LabelSession
+) -> None:
+    source = CheckSource(session, check, per_page=30)
+    first, ahead = source.next(), source.next()
+    assert first is not None and ahead is not None
+    other = LabelSession(SqliteStore(project.labels_file), ("ok", "crack"), annotator="bob")
+    other.extend(load_refs(project))
+    theirs = CheckSource(other, open_check(project, other.state), per_page=1000)
+    page = theirs.next()
+    assert page is not None
+    assert not {*page.refs} & {*first.refs, *ahead.refs} and len(page.refs) > 100
+    theirs.submit(page, {ref: truth(ref) for ref in page.refs})
+    session.close()  # what only waits in a queue is free, pages on a screen are not
+    while (rest := theirs.next()) is not None:
+        theirs.submit(rest, {ref: truth(ref) for ref in rest.refs})
+    assert "screens of others" in theirs.waiting
+
+
 def test_an_undo_brings_the_page_back(check: Check, session: LabelSession) -> None:
     source = CheckSource(session, check, "crack", 6)
     page = source.next()

@@ -271,6 +271,18 @@ def test_labels_that_are_corrected_or_outside_the_draws_count_as_they_are(
     assert share.found_share.low == 1
 
 
+def test_answers_behind_an_open_draw_wait_and_that_is_said(project: ProjectFolder) -> None:
+    check = open_check(project, state_of(project))
+    late = {ref: truth(ref) for ref in check.frozen.refs[1:6]}
+    write(project, late, extra={"audit": check.name})
+    result = check.result(state_of(project))
+    assert (result.checked, result.waiting) == (0, 5)
+    assert any("5 answers more" in line for line in check.lines(state_of(project)))
+    write(project, {check.frozen.refs[0]: "ok"})
+    result = check.result(state_of(project))
+    assert (result.checked, result.waiting) == (6, 0)
+
+
 def test_items_without_features_are_named(tmp_path: Path) -> None:
     project = make(tmp_path, (ClassInfo("ok"), ClassInfo("crack")))
     with (project.folder / "refs.csv").open("a") as refs:

@@ -63,7 +63,10 @@ def format_page_number(page: Page) -> str:
 def header_lines(
     page: Page, info: ClassInfo | None, title: str, sentences: Sequence[str], cells: int, rows: int
 ) -> list[Line]:
-    """Return the top of a page: the class, its description, the meaning of a selection."""
+    """Return the top of a page: the class, its description, the meaning of a selection.
+
+    The order stands in the last line, or in the first one if it has room only there.
+    """
     name = make_printable(info.name) if info else make_printable(title)
     lines: list[Line] = []
     first: Line = [(f" {clip_end(name, cells // 2)} ", "key")]
@@ -72,7 +75,8 @@ def header_lines(
     room = cells - line_width(first) - len(format_page_number(page)) - 6
     if info and info.link and room > 8:
         first.append((f"  {clip_end(info.link, room)}", "code"))
-    lines.append(justify_line(first, [(f"{format_page_number(page)} ", "dim")], cells))
+    number: Line = [(f"{format_page_number(page)} ", "dim")]
+    lines.append(justify_line(first, number, cells))
     if info and info.description and rows > 2:
         lines.append([(f" {clip_end(info.description, cells - 2)}", "dim")])
     meaning, outcome, order = sentences
@@ -81,5 +85,8 @@ def header_lines(
         (f" {clip_end(meaning, room)}", "strong"),
         (f"  {clip_end(outcome, cells - 2)}", "good"),
     ]
+    if line_width(left) + len(order) + 2 > cells >= line_width([*first, *number]) + len(order) + 4:
+        lines[0] = justify_line([*first, (f"  {order}", "dim")], number, cells)
+        order = ""
     lines.append(justify_line(left, [(f"{order} ", "dim")], cells))
     return lines
