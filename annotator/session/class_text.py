@@ -29,10 +29,12 @@ from annotator.images import ImageFolder
 from annotator.items.atomic import write_atomically
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import make_printable, shell_quoted
+from annotator.learn.model import make_estimator
 from annotator.learn.rows import normalize_rows
 from annotator.learn.text_prior import MAX_TEXT_SAMPLE, TextPrior, prior_from_scores
 from annotator.project.classes import ClassInfo
 from annotator.project.project import ProjectFolder
+from annotator.project.settings import Settings
 
 SAMPLE_SIZE = 2_000
 """Items whose pictures another network sees, unless `--limit` says otherwise."""
@@ -158,9 +160,24 @@ def _score_classes(
     scores = np.asarray(normalize_rows(pictures) @ vectors.T, np.float64)
     prior = prior_from_scores(scores, own, tags=settings.multi_label)
     _write(project, store, network, prior)
-    shares = np.bincount(prior.scores(own).argmax(axis=1), minlength=len(prompts)) / len(own)
-    texts = zip(settings.names, prompts, shares.tolist(), strict=True)
+    texts = zip(settings.names, prompts, _shares(settings, prior, own), strict=True)
     return TextReport(network.name, len(own), tuple(ClassText(*found) for found in texts))
+
+
+def _shares(settings: Settings, prior: TextPrior, rows: NDArray[Any]) -> list[float]:
+    """Return the share of unit rows that each class would get; a parent has those of its kinds."""
+    tree, C = settings.tree, len(settings.classes)
+    if tree.is_flat or settings.multi_label:
+        best = prior.scores(rows).argmax(axis=1)
+    else:
+        model = make_estimator("ridge", C, tags=False, parents=tree.parent_rows, text=prior)
+        model.fit(rows[:0], np.zeros(0, np.int64))
+        best = model.predict_proba(rows).argmax(axis=1)
+    shares = (np.bincount(best, minlength=C) / len(rows)).tolist()
+    whole = dict(zip(settings.names, shares, strict=True))
+    if not settings.multi_label:
+        whole = tree.sum_up(whole)
+    return [whole[name] for name in settings.names]
 
 
 def _sample_rows(store: FeatureStore, limit: int) -> NDArray[np.int64]:

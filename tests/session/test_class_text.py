@@ -163,6 +163,21 @@ def test_a_network_in_a_folder_is_found_from_anywhere(
     assert require_text_model(project, store, None) == str(net)
 
 
+def test_a_parent_would_get_the_items_of_its_kinds(tmp_path: Path) -> None:
+    net = save_paired_checkpoint("siglip", tmp_path / "net")
+    project = make_project(tmp_path)
+    classes = (ClassInfo("animal"), *(replace(one, parent="animal") for one in CLASSES[:2]))
+    settings = replace(project.settings, classes=(*classes, CLASSES[2]))
+    project = replace(project, settings=settings)
+    report = compute_class_texts(
+        project, with_features(project, str(net)), PairedTowers(str(net), device="cpu")
+    )
+    assert report is not None
+    shares = {one.name: one.share for one in report.classes}
+    assert shares["animal"] == pytest.approx(shares["cat"] + shares["dog"])
+    assert shares["animal"] + shares["rusty_edge"] == pytest.approx(1)
+
+
 def test_off_is_off(tmp_path: Path) -> None:
     net = save_paired_checkpoint("siglip", tmp_path / "net")
     project = make_project(tmp_path)
