@@ -4,7 +4,8 @@
 No weights of a network for words are in ../shared, so a text is the centred mean of its class (and
 with `--raw` the mean itself), turned away by noise until it has the cosine. "text alone" are these
 cosines without any label, the better of plain and centred over the items. `--set NAME` takes one
-set. Constants were chosen on seeds below 100. Needs ../shared/data (or ANNOTATOR_SHARED).
+set, `--cosines 0 0.2` some of the cosines. Constants were chosen on seeds below 100. Needs
+../shared/data (or ANNOTATOR_SHARED).
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ def accuracy(given: argparse.Namespace, wrong: bool = False) -> None:
             seed: accuracy_after(task_of(name, seed), seed, given.labels, None)[0]
             for seed in given.seeds
         }
-        for cosine in (0.2, 0.5) if wrong else COSINES:
+        for cosine in (0.2, 0.5) if wrong else given.cosines:
             gains, alone, weights = [], [], []
             for seed in given.seeds:
                 task = task_of(name, seed)
@@ -205,6 +206,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="4000-4004")
     parser.add_argument("--labels", type=int, default=20)
     parser.add_argument("--set", dest="sets", nargs="*", default=list(SETS))
+    parser.add_argument("--cosines", type=float, nargs="*", default=list(COSINES))
     parser.add_argument("--raw", action="store_true")
     given = parser.parse_args(sys.argv[1:])
     given.seeds = parse_seeds(given.seeds)
