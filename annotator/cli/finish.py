@@ -58,6 +58,18 @@ def finish(
             help="With --of set: the largest share of a class to lose [repeatable]: crack=0.05",
         ),
     ] = None,
+    new_attempt: Annotated[
+        bool,
+        typer.Option(
+            "--new-attempt", help="Begin a new audit, also if the last one is unfinished."
+        ),
+    ] = False,
+    accept_ready: Annotated[
+        bool,
+        typer.Option(
+            "--accept-ready", help="With --of set: end the audit, and accept what is certified."
+        ),
+    ] = False,
     annotator: AnnotatorOption = None,
     graphics: GraphicsOption = None,
     plan: Annotated[
@@ -86,7 +98,9 @@ def finish(
 
     opened = ProjectFolder.open(project)
     warn_of_other_model(opened)
-    begin = _beginner(of, per_class, max_missed or [], max_error, confidence)
+    begin = _beginner(
+        of, per_class, max_missed or [], max_error, confidence, new_attempt, accept_ready
+    )
     name = opened.settings.annotator_name(annotator)
     store = SqliteStore(opened.labels_file)
     if take_back:
@@ -97,11 +111,11 @@ def finish(
         _print_plan(opened, store, begin, max_error, confidence, as_json)
         return
     audit = begin(opened, store, True)
-    verdict = _run_audit(audit, opened, store, name, graphics)
-    accepted = None
-    if verdict.certified:
-        accepted = audit.accept(store, replay(store.entries()), time.time())
-        _run_finish_hook(opened, audit, replay(store.entries()), verdict, accepted)
+    if accept_ready:
+        verdict = audit.verdict(replay(store.entries()))
+    else:
+        verdict = _run_audit(audit, opened, store, name, graphics)
+    accepted = _accept(opened, audit, store, verdict) if verdict.certified else None
     _print_result(audit, replay(store.entries()), verdict, accepted, as_json)
     if not verdict.certified:
         raise typer.Exit(1)
@@ -113,21 +127,29 @@ _Begin = Callable[["ProjectFolder", "SqliteStore", bool], "Audit"]
 
 
 def _beginner(
-    of: str, per_class: bool, max_missed: list[str], max_error: float, level: float
+    of: str,
+    per_class: bool,
+    max_missed: list[str],
+    max_error: float,
+    level: float,
+    anew: bool,
+    ends: bool,
 ) -> _Begin:
     """Return the function that begins the audit of this promise."""
     missed = parse_class_shares(max_missed, "--max-missed", "crack=0.05")
     if parse_choice(of, _PROMISES, "--of") == "accepted":
-        if per_class or missed:
-            option = "--per-class" if per_class else "--max-missed"
+        if per_class or missed or ends:
+            option = "--per-class" if per_class else "--max-missed" if missed else "--accept-ready"
             raise typer.BadParameter(
-                "it is a promise on the finished set: add --of set", param_hint=option
+                "it is about a promise on the finished set: add --of set", param_hint=option
             )
 
         def begin(project: ProjectFolder, store: SqliteStore, keep: bool) -> Audit:
             from annotator.curate.finish import begin_audit
 
-            return begin_audit(project, store, max_error=max_error, level=level, keep=keep)
+            return begin_audit(
+                project, store, max_error=max_error, level=level, keep=keep, anew=anew
+            )
 
         return begin
 
@@ -135,7 +157,7 @@ def _beginner(
         from annotator.curate.finish_set import SetPromise, begin_set_audit
 
         promise = SetPromise(max_error, level, per_class, tuple(missed.items()))
-        return begin_set_audit(project, store, promise, keep=keep)
+        return begin_set_audit(project, store, promise, keep=keep, anew=anew, ends=ends)
 
     return begin_set
 
@@ -170,11 +192,14 @@ def _print_plan(
         typer.echo(_result_text(audit, state, verdict, None))
 
 
-def _run_finish_hook(
-    project: ProjectFolder, audit: Audit, state: LogState, verdict: AuditVerdict, accepted: int
-) -> None:
-    """Send the certificate to the `on_finish` command."""
+def _accept(project: ProjectFolder, audit: Audit, store: SqliteStore, verdict: AuditVerdict) -> int:
+    """Write the model's labels, send the certificate to the `on_finish` command, return how many
+    labels were written."""
+    from annotator.log.entries import replay
     from annotator.project.hooks import TIMEOUT, Hooks
+
+    accepted = audit.accept(store, replay(store.entries()), time.time())
+    state = replay(store.entries())
 
     hooks = Hooks(
         {"on_finish": project.settings.on_finish}, project.folder,
@@ -182,6 +207,7 @@ def _run_finish_hook(
     )  # fmt: skip
     hooks.send("on_finish", _result_dict(audit, state, verdict, accepted))
     hooks.close(TIMEOUT)
+    return accepted
 
 
 def _run_audit(
@@ -203,8 +229,9 @@ def _run_audit(
         spared = audit.spared(verdict)
         words = f"It spares up to {spared:,} labels ({format_duration(spared * seconds)})."
         sample = ItemSample(
-            audit.attempt.name, audit.refs_to_ask(state),
-            " ".join([words, *risk_lines(audit.risks)]), audit.is_lost, meter=audit.meter,
+            audit.attempt.name, [*(first := audit.asked_first(state)), *audit.askable(state)],
+            " ".join([words, *risk_lines(audit.risks)]), audit.is_lost, first=first,
+            meter=audit.meter,
         )  # fmt: skip
         settings = override_settings(project.settings, graphics=graphics)
         receipt = run_label_app(

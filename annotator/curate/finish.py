@@ -7,32 +7,37 @@ the audit; this module stores it, resumes it and writes its labels to the log.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.curate.audit_attempts import (
+    AuditAttempt,
+    AuditLog,
+    EntrySource,
+    attempts_file,
+    keep_attempt,
+)
 from annotator.curate.audit_risks import ClassRisk, classes_at_risk
 from annotator.errors import ProjectError
-from annotator.items.atomic import read_file, write_atomically
-from annotator.items.json_text import parse_json
 from annotator.items.refs import make_printable, shell_quoted
 from annotator.learn.audit import (
-    AuditPlan,
     AuditShortfall,
     AuditVerdict,
     audit_order,
     explain_shortfall,
     judge_audit,
+    labels_ahead,
     plan_audit,
+    plan_next_attempt,
+    spent_alpha,
 )
 from annotator.learn.error_estimate import DrawnLabels
-from annotator.learn.set_audit import AuditStep, ClassLimit, SetPlan
+from annotator.learn.set_audit import SetPlan
 from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.log.store import Store
 from annotator.project.project import ProjectFolder
@@ -50,30 +55,6 @@ NOTHING_OPEN = "There is no unlabelled item with features for the model to label
 _WRITTEN_AT_ONCE = 5000
 
 
-class EntrySource(Protocol):
-    """A store to read entries from."""
-
-    def entries(self, after: int = 0) -> Iterator[Entry]:
-        """Yield the rows after a `seq`."""
-
-
-@dataclass(frozen=True, slots=True)
-class AuditAttempt:
-    """An audit as finish.json stores it, complete enough to resume it later."""
-
-    number: int
-    seq: int
-    """The last row of the log that the model was trained on."""
-    level: float
-    """The confidence level of the certificate."""
-    plan: AuditPlan
-
-    @property
-    def name(self) -> str:
-        """The name that marks the audit's labels in the log."""
-        return f"finish-{self.number}"
-
-
 @dataclass(frozen=True, slots=True)
 class Audit:
     """An attempt with the predictions that it audits."""
@@ -87,11 +68,8 @@ class Audit:
     """The rare classes that the accepted labels may lose."""
 
     def is_lost(self, state: LogState, ref: str) -> bool:
-        """Return whether the audit is given up, now that `ref` has an answer."""
-        if self.is_right(ref, state.label(ref)):
-            return False
-        found = self.verdict(state)
-        return not found.certified and found.more is None
+        """Return whether nothing more is asked, now that `ref` has an answer."""
+        return self.verdict(state).more is None
 
     def verdict(self, state: LogState) -> AuditVerdict:
         """Judge the audit by the labels so far. A skipped item counts as wrong."""
@@ -109,12 +87,38 @@ class Audit:
         found = self.verdict(state)
         counts = f"{found.audited:,} audited, {found.wrong:,} wrong"
         if found.certified:
-            return AuditMeter(1.0, f"{counts}: certified, error ≤ {found.bound:.2%}.")
+            words = f"{counts}: certified, error ≤ {found.bound:.2%}."
+            return AuditMeter(1.0, words, found.audited, 0)
+        offer = f" {self.next_offer(state, found)}".rstrip()
         if found.more is None:
-            return AuditMeter(0.0, f"{counts}: given up. A higher threshold is a new attempt.")
+            return AuditMeter(0.0, f"{counts}: given up.{offer}")
         share = found.audited / (found.audited + found.more)
         words = f"{counts}; {found.more:,} more certify, which spares {self.spared(found):,}."
-        return AuditMeter(share, words)
+        return AuditMeter(share, words + offer, found.audited, found.more)
+
+    def next_offer(self, state: LogState, found: AuditVerdict) -> str:
+        """Return the price of a new attempt with a higher threshold; "" if it spares no more.
+
+        It spends confidence of its own, so it must refute more errors than this audit.
+        """
+        if not found.wrong:
+            return ""
+        drawn, plan = self.audited(state), self.attempt.plan
+        wrong = np.array([not self.is_right(last.ref, last.label) for last in drawn], bool)
+        asked = np.array([self.accepted[last.ref][1] for last in drawn], float)
+        sure = [p for ref, (_, p) in self.accepted.items() if ref not in state.standing]
+        alpha = spent_alpha(1 - self.attempt.level, self.attempt.number + 1)
+        other = plan_next_attempt(np.array(sure, float), asked, wrong, plan, alpha)
+        if other is None:
+            return ""
+        spared = other.size - other.expected_audit
+        left = plan.size - len(drawn) - labels_ahead(wrong, plan)
+        if found.more is not None and spared <= left:
+            return ""
+        return (
+            f"Better by now: a new attempt at p ≥ {other.threshold:.3f}, about "
+            f"{other.expected_audit:,} labels, which spares {spared:,} (--new-attempt)."
+        )
 
     def is_right(self, ref: str, label: str | None) -> bool:
         """Return whether the predicted class is the label, or a kind of it."""
@@ -124,10 +128,16 @@ class Audit:
     def refs_to_ask(self, state: LogState) -> list[str]:
         """Return the refs to label next: enough to certify if the model is right on all of them."""
         found = self.verdict(state)
-        count = found.audited + (found.more or 0)
+        return list(islice(self.askable(state), found.audited + (found.more or 0)))
+
+    def askable(self, state: LogState) -> Iterator[str]:
+        """Yield all refs that the audit may ask, or has asked, in its random order."""
         # An item that was labelled outside the audit meanwhile no longer needs the model's label.
-        drawn = (ref for ref in self.accepted if self._askable(state.standing.get(ref, [])))
-        return list(islice(drawn, count))
+        return (ref for ref in self.accepted if self._askable(state.standing.get(ref, [])))
+
+    def asked_first(self, state: LogState) -> tuple[str, ...]:
+        """Return the refs to ask before those of the sample."""
+        return ()
 
     def _askable(self, stack: list[Entry]) -> bool:
         return not stack or self._first(stack) is not None
@@ -185,7 +195,10 @@ class Audit:
 
     def result_lines(self, state: LogState, proof: AuditVerdict, accepted: int | None) -> list[str]:
         """Return the result so far; `accepted` labels were written, or None if none were to be."""
-        return describe_audit(self, proof, accepted)
+        lines = describe_audit(self, proof, accepted)
+        if not proof.certified and (offer := self.next_offer(state, proof)):
+            lines.append(offer)
+        return lines
 
     def _first(self, stack: list[Entry]) -> Entry | None:
         """Return the first decision on an item in this audit; a later one may have corrected it."""
@@ -236,29 +249,30 @@ def begin_audit(
     max_error: float,
     level: float,
     keep: bool = True,
+    anew: bool = False,
 ) -> Audit:
     """Resume the audit with this error and level, or plan a new one.
 
     Without `keep` a new plan is not stored. A plan without labels spends no confidence; the next
-    plan replaces it.
+    plan replaces it. With `anew` no audit is resumed.
 
     Raises `ProjectError` if no threshold saves any labels, or if the project changed since the
     audit began; `FeatureError` without features.
     """
-    state = replay(store.entries())
-    begun = begun_attempts(project, state)
+    log = AuditLog.read(store)
+    state, begun = log.state, log.begun(project)
     refuse_beside_set(project, state)
     same = [
         a
         for a in begun
         if (a.plan.max_error, a.level) == (max_error, level) and not isinstance(a.plan, SetPlan)
     ]
-    for attempt in same[-1:]:
+    for attempt in [] if anew else same[-1:]:
         audit = _reopen_audit(project, store, attempt)
         found = audit.verdict(state)
         if found.certified or found.more is not None:
             return audit
-    attempt = _plan_attempt(project, state, next_number(begun), max_error, level)
+    attempt = _plan_attempt(project, state, log.next_number(), max_error, level)
     if keep:
         keep_attempt(project, begun, attempt)
     return _reopen_audit(project, store, attempt)
@@ -294,21 +308,11 @@ def refuse_beside_set(project: ProjectFolder, state: LogState, own: str = "") ->
         )
 
 
-def begun_attempts(project: ProjectFolder, state: LogState) -> list[AuditAttempt]:
-    """Return the stored attempts that have labels, oldest first."""
-    used = {entry.audit for stack in state.standing.values() for entry in stack}
-    return [attempt for attempt in _read_attempts(_attempts_file(project)) if attempt.name in used]
-
-
-def next_number(begun: Sequence[AuditAttempt]) -> int:
-    """Return the number of the next attempt."""
-    return max((attempt.number for attempt in begun), default=0) + 1
-
-
 def _plan_attempt(
     project: ProjectFolder, state: LogState, number: int, max_error: float, level: float
 ) -> AuditAttempt:
-    confidence, drawn = _pool_opinion(fit(project, state), state)
+    fitted = fit(project, state)
+    confidence, drawn = _pool_opinion(fitted, state)
     size = len(confidence)
     found = plan_audit(confidence, drawn, size, max_error=max_error, level=level, attempt=number)
     if found is None:
@@ -316,7 +320,7 @@ def _plan_attempt(
             confidence, drawn, size, max_error=max_error, level=level, attempt=number
         )
         raise ProjectError(_explain_no_plan(project, why, size, len(drawn.y), max_error))
-    return AuditAttempt(number, state.seq, level, found)
+    return AuditAttempt(number, state.seq, level, found, fitted.classes, len(fitted.refs))
 
 
 def _pool_opinion(
@@ -365,11 +369,12 @@ def _explain_no_plan(
 
 def _reopen_audit(project: ProjectFolder, store: EntrySource, attempt: AuditAttempt) -> Audit:
     state = replay(entry for entry in store.entries() if entry.seq <= attempt.seq)
-    fitted = fit(project, state)
+    fitted = fit(attempt.settled(project), state)
     found: dict[str, tuple[str, float]] = {}
     targets = fitted.model.targets
     expected, lost, rest = np.zeros(len(fitted.classes)), np.zeros(len(fitted.classes)), 0
-    for rows, proba in predict_pieces(fitted, unlabelled_rows(fitted.refs, state)):
+    open_ = attempt.known_rows(unlabelled_rows(fitted.refs, state))
+    for rows, proba in predict_pieces(fitted, open_):
         rest += len(rows)
         expected += proba.sum(axis=0)
         confidence = targets.confidence(proba)
@@ -400,7 +405,7 @@ def draw_order(
         raise ProjectError(
             f"The features or refs of {make_printable(str(project.folder))} changed since the "
             f"audit began: it would accept {len(found):,} items, not {attempt.plan.size:,}. "
-            f"Restore them, or start a new audit: rm {shell_quoted(_attempts_file(project))}"
+            f"Restore them, or start a new audit: rm {shell_quoted(attempts_file(project))}"
         )
     refs = list(found)
     order = audit_order(np.arange(len(refs)), project.settings.seed + attempt.number)
@@ -417,43 +422,3 @@ def undo_machine_labels(store: Store, state: LogState, annotator: str, at: float
     while group := list(islice(entries, _WRITTEN_AT_ONCE)):
         store.append(*group)
     return len(machine)
-
-
-def _attempts_file(project: ProjectFolder) -> Path:
-    return project.folder / "finish.json"
-
-
-def _read_attempts(file: Path) -> list[AuditAttempt]:
-    try:
-        tables = parse_json(read_file(file))["attempts"]
-        return [_parse_attempt(table) for table in tables]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        why = str(error.strerror)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        why = "it is not a list of audits"
-    raise ProjectError(
-        f"{make_printable(str(file))} cannot be read: {why}. Start a new audit: "
-        f"mv {shell_quoted(file)} {shell_quoted(file)}.moved"
-    )
-
-
-def _parse_attempt(table: dict[str, Any]) -> AuditAttempt:
-    found = {**table["plan"], "bets": tuple(table["plan"]["bets"])}
-    kind: type[AuditPlan] = AuditPlan
-    if "steps" in found:
-        kind = SetPlan
-        found["steps"] = tuple(AuditStep(**step) for step in found["steps"])
-        found["classes"] = tuple(ClassLimit(**limit) for limit in found["classes"])
-    return AuditAttempt(table["number"], table["seq"], table["level"], kind(**found))
-
-
-def keep_attempt(
-    project: ProjectFolder, begun: Sequence[AuditAttempt], attempt: AuditAttempt
-) -> None:
-    """Store an attempt beside those that have labels."""
-    tables = [asdict(one) for one in (*begun, attempt)]
-    write_atomically(
-        _attempts_file(project), json.dumps({"attempts": tables}, indent=1).encode()
-    )  # fmt: skip

@@ -9,24 +9,15 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
+from annotator.curate.audit_attempts import AuditAttempt, AuditLog, EntrySource, keep_attempt
 from annotator.curate.audit_risks import classes_at_risk
-from annotator.curate.finish import (
-    NOTHING_OPEN,
-    Audit,
-    AuditAttempt,
-    EntrySource,
-    begun_attempts,
-    draw_order,
-    keep_attempt,
-    next_number,
-    refuse_beside_set,
-)
+from annotator.curate.finish import NOTHING_OPEN, Audit, draw_order, refuse_beside_set
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable, plural, shell_quoted
 from annotator.learn.audit import MIN_SPARED, AuditVerdict
@@ -52,6 +43,8 @@ from annotator.session.predict import (
     unlabelled_rows,
 )
 from annotator.session.price_list import SET, count_set_labels, read_open_rows
+
+NOTHING_READY = "No audit with this promise has begun, so nothing is certified. Begin it:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +81,8 @@ class SetAudit(Audit):
     """The items that people look at before the sample, for the sake of a class."""
     known: tuple[int, ...] = ()
     """The items of each class with a limit that people had labelled when the audit began."""
+    ends: bool = False
+    """True if the audit ends with what is certified by now, although more labels would pay."""
 
     @property
     def plan(self) -> SetPlan:
@@ -114,12 +109,27 @@ class SetAudit(Audit):
     def verdict(self, state: LogState) -> SetVerdict:
         """Judge the audit by the labels so far. A skipped item counts as wrong."""
         looked = [stack for ref in self.first if (stack := state.standing.get(ref))]
-        known = [
-            count + sum(self._has(stack[-1].label, limit.name) for stack in looked)
+        left = len(self.first) - len(looked)
+        return judge_set_audit(
+            self._sample(state), self.plan, self._known(state, looked), left, self.ends
+        )
+
+    def _known(self, state: LogState, looked: Sequence[list[Entry]]) -> list[int]:
+        """Return the items of each class with a limit that people labelled outside the sample.
+
+        Labels that were taken back or corrected since the audit began no longer count.
+        """
+        if not self.plan.classes:
+            return []
+        inside = Counter(entry.label for entry in self.audited(state))
+        labels = {label: n - inside[label] for label, n in state.counts.items()}
+        return [
+            min(
+                count + sum(self._has(stack[-1].label, limit.name) for stack in looked),
+                sum(n for label, n in labels.items() if n and self._has(label, limit.name)),
+            )
             for count, limit in zip(self.known, self.plan.classes, strict=True)
         ]
-        left = len(self.first) - len(looked)
-        return judge_set_audit(self._sample(state), self.plan, known, left)
 
     def _sample(self, state: LogState) -> AuditSample:
         drawn, limits = self.audited(state), self.plan.classes
@@ -145,9 +155,12 @@ class SetAudit(Audit):
     def refs_to_ask(self, state: LogState) -> list[str]:
         """Return the refs to label next: those to look at first, then the sample's."""
         found = self.verdict(state)
-        looks = [ref for ref in self.first if self._mine(state.standing.get(ref, []))]
-        drawn = (ref for ref in self.accepted if self._askable(state.standing.get(ref, [])))
-        return [*looks, *islice(drawn, found.audited + (found.more or 0) - found.left_to_look)]
+        count = found.audited + (found.more or 0) - found.left_to_look
+        return [*self.asked_first(state), *islice(self.askable(state), count)]
+
+    def asked_first(self, state: LogState) -> tuple[str, ...]:
+        """Return the refs that people look at before the sample, for the sake of a class."""
+        return tuple(ref for ref in self.first if self._mine(state.standing.get(ref, [])))
 
     def _mine(self, stack: list[Entry]) -> bool:
         return not stack or any(entry.audit == self.attempt.name for entry in stack)
@@ -156,15 +169,21 @@ class SetAudit(Audit):
         """Return how far the audit is, and the threshold that is best by now."""
         found = self.verdict(state)
         counts = f"{found.audited:,} audited, {found.wrong:,} wrong"
+        asked = len(self.first) - found.left_to_look + found.audited
         if found.certified:
-            return AuditMeter(1.0, f"{counts}: certified, {found.spared:,} labels spared.")
+            return AuditMeter(
+                1.0, f"{counts}: certified, {found.spared:,} labels spared.", asked, 0
+            )
         if found.more is None:
             return AuditMeter(found.fill, f"{counts}: too many are wrong.")
         part = f"{found.items:,} items at p ≥ {found.threshold:.3f}"
-        words = f"{counts}; {found.more:,} more for {part}, which spares {found.spared:,}."
+        first = f"{found.left_to_look:,} to look at first; " if found.left_to_look else ""
+        words = f"{first}{counts}; {found.more:,} more for {part}, which spares {found.spared:,}."
         if found.wrong and found.items < self.plan.expected_items:
             words += " This threshold is better by now than the one that was planned."
-        return AuditMeter(found.fill, words)
+        if found.ready:
+            words += f" Certified already: {found.ready:,} spared."
+        return AuditMeter(found.fill, words, asked, found.more)
 
     def certificate(self, state: LogState, proof: AuditVerdict) -> dict[str, Any]:
         """Return what the `extra` of each label of the model says of the certificate."""
@@ -244,10 +263,16 @@ def describe_set_audit(
             f"allow a larger --max-error:\n  {again}",
         ]
     looks = f"{proof.left_to_look:,} items to look at first; " if proof.left_to_look else ""
-    return [
+    lines = [
         f"{looks}{asked}; about {proof.more:,} more labels will certify {proof.items:,} items at "
         f"p ≥ {proof.threshold:.3f} and spare {proof.spared:,}. Continue:\n  {again}"
     ]
+    if proof.ready:
+        lines.append(
+            f"{plural(proof.ready, 'label is', 'labels are')} certified already. End the audit "
+            f"and accept {'it' if proof.ready == 1 else 'them'}:\n  {again} --accept-ready"
+        )
+    return lines
 
 
 def _classes_of(project: ProjectFolder, label: str) -> set[str]:
@@ -258,24 +283,41 @@ def _classes_of(project: ProjectFolder, label: str) -> set[str]:
 
 
 def begin_set_audit(
-    project: ProjectFolder, store: EntrySource, promise: SetPromise, *, keep: bool = True
+    project: ProjectFolder,
+    store: EntrySource,
+    promise: SetPromise,
+    *,
+    keep: bool = True,
+    anew: bool = False,
+    ends: bool = False,
 ) -> SetAudit:
     """Resume the audit with this promise, or plan a new one, stored if `keep`.
 
+    With `anew` no audit is resumed. With `ends` the audit is one that ends with what it has
+    certified by now.
+
     Raises as `begin_audit` does, and `ProjectError` while labels of a model stand.
     """
-    state, names = replay(store.entries()), project.settings.names
+    log, names = AuditLog.read(store), project.settings.names
     _check_names(promise, names)
-    begun = begun_attempts(project, state)
-    for attempt in [one for one in begun if promise.is_of(one, names)][-1:]:
+    state, begun = log.state, log.begun(project)
+    same = [one for one in begun if promise.is_of(one, names)][-1:]
+    for attempt in [] if anew else same:
         refuse_beside_set(project, state, attempt.name)
-        audit = _reopen(project, store, attempt)
+        audit = replace(_reopen(project, store, attempt), ends=ends)
         found = audit.verdict(state)
+        if not found.certified:
+            # What is accepted is no longer drawn, so the sample cannot be continued.
+            _refuse_machine_labels(project, state)
         if found.certified or found.more is not None:
             return audit
+    if ends:
+        raise ProjectError(
+            f"{NOTHING_READY}\n  annotator finish {shell_quoted(project.folder)} --of set"
+        )
     refuse_beside_set(project, state)
     _refuse_machine_labels(project, state)
-    attempt = _plan_attempt(project, state, next_number(begun), promise)
+    attempt = _plan_attempt(project, state, log.next_number(), promise)
     if keep:
         keep_attempt(project, begun, attempt)
     return _reopen(project, store, attempt)
@@ -327,7 +369,9 @@ def _plan_attempt(
             limits=limits,
         )  # fmt: skip
         if found is not None and max_error == promise.max_error:
-            return AuditAttempt(number, state.seq, promise.level, found)
+            return AuditAttempt(
+                number, state.seq, promise.level, found, fitted.classes, len(fitted.refs)
+            )
         if found is not None and max_error > promise.max_error:
             break
     raise ProjectError(_explain_no_plan(project, promise, len(rows.sure), found))
@@ -384,14 +428,14 @@ def _open_rows(fitted: FittedProject, state: LogState) -> Any:
 
 def _reopen(project: ProjectFolder, store: EntrySource, attempt: AuditAttempt) -> SetAudit:
     state = replay(entry for entry in store.entries() if entry.seq <= attempt.seq)
-    fitted, plan = fit(project, state), attempt.plan
+    fitted, plan = fit(attempt.settled(project), state), attempt.plan
     assert isinstance(plan, SetPlan)
     targets, C = fitted.model.targets, len(fitted.classes)
     columns = [fitted.classes.index(limit.name) for limit in plan.classes]
     found: dict[str, tuple[str, float]] = {}
     first: list[tuple[float, str]] = []
     expected, lost, rest = np.zeros(C), np.zeros(C), 0
-    for rows, proba in predict_pieces(fitted, _open_rows(fitted, state)):
+    for rows, proba in predict_pieces(fitted, attempt.known_rows(_open_rows(fitted, state))):
         rest += len(rows)
         expected += proba.sum(axis=0)
         looks = np.zeros(len(rows))

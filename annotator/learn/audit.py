@@ -106,6 +106,35 @@ def plan_audit(
         for threshold in _thresholds(confidence, most_thresholds)
     ]
     expected = [expected_error(confidence, drawn, rest, threshold) for _, threshold in parts]
+    return _best_plan(parts, expected, max_error, alpha)
+
+
+def plan_next_attempt(
+    confidence: NDArray[np.floating],
+    asked: NDArray[np.floating],
+    wrong: NDArray[np.bool_],
+    plan: AuditPlan,
+    alpha: float,
+) -> AuditPlan | None:
+    """Find the higher threshold that a new audit with this α should have; None if none is worth it.
+
+    confidence (m,): how sure the model is of each row of the present audit that is not drawn yet;
+    asked (n,), wrong (n,): how sure it was of the drawn rows, and which it had wrong.
+    """
+    parts, expected = [], []
+    for threshold in map(float, _thresholds(confidence) if len(confidence) else ()):
+        inside, seen = confidence >= threshold, asked >= threshold
+        opinion, count = float((1 - confidence[inside]).mean()), int(seen.sum())
+        off = float((wrong[seen] - (1 - asked[seen])).mean()) if count else 0.0
+        parts.append((int(inside.sum()), threshold))
+        expected.append(_correct_opinion(opinion, count, off))
+    return _best_plan(parts, expected, plan.max_error, alpha)
+
+
+def _best_plan(
+    parts: Sequence[tuple[int, float]], expected: Sequence[float], max_error: float, alpha: float
+) -> AuditPlan | None:
+    """Return the plan for the part, a size with its threshold, that spares most labels."""
     for length in (_careful_audit, _expected_audit):
         plans = [
             AuditPlan(threshold, size, error, audit, max_error, alpha, _bets(error / max_error))
@@ -250,7 +279,24 @@ def expected_error(
     n_eff = 1 / float(weights @ weights)
     wrong = drawn.targets.is_wrong(drawn.proba, drawn.y)[inside]
     off = float(weights @ (wrong - (1 - top[inside])))
-    return max(opinion + n_eff / (n_eff + ERROR_PRIOR) * off, 0.2 * opinion)
+    return _correct_opinion(opinion, n_eff, off)
+
+
+def _correct_opinion(opinion: float, labels: float, off: float) -> float:
+    """Return the model's opinion of its error, corrected as so many labels say that it is off."""
+    return max(opinion + labels / (labels + ERROR_PRIOR) * off, 0.2 * opinion)
+
+
+def labels_ahead(wrong: NDArray[np.bool_], plan: AuditPlan) -> int:
+    """Return how many further labels certify if errors come as expected by now; all rows if none
+    do."""
+    left = plan.size - len(wrong)
+    share = (wrong.sum() + ERROR_PRIOR * plan.expected_error) / (len(wrong) + ERROR_PRIOR)
+    further = spread_evenly(float(share), min(left, _LOOKS[-1]))
+    values = np.append(wrong, further).astype(float)
+    stakes = log_stakes(values, plan.max_error * plan.size, plan.size, plan.bets)
+    enough = stakes[len(wrong) :] >= np.log(1 / plan.alpha) - 1e-9
+    return int(enough.argmax()) + 1 if enough.any() else left
 
 
 def audit_order(rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

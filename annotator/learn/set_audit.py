@@ -289,12 +289,17 @@ def _expected_class_share(limit: ClassLimit, known: float, size: int, plan: SetP
 
 
 def judge_set_audit(
-    sample: AuditSample, plan: SetPlan, known: Sequence[int], left_to_look: int = 0
+    sample: AuditSample,
+    plan: SetPlan,
+    known: Sequence[int],
+    left_to_look: int = 0,
+    ends: bool = False,
 ) -> SetVerdict:
     """Judge an audit of a set by the rows of its sample that have a label, in their order.
 
     `known` has the items of each class with a limit that people labelled outside the sample;
-    `left_to_look` of those that they look at first have no answer yet.
+    `left_to_look` of those that they look at first have no answer yet. With `ends` it certifies
+    what it can by now, also if more labels would pay: the certificate holds whenever it is taken.
     """
     if left_to_look:  # the limits on classes are not known before
         return _planned_verdict(sample, plan, left_to_look)
@@ -311,7 +316,7 @@ def judge_set_audit(
         now = (spared, share, step) if refuted else now
         target = (spared, share, step) if spared >= target[0] else target
     more = max(int(np.ceil(target[1] * plan.size)) - len(sample), 0)
-    done = now[0] >= MIN_SPARED and target[0] - now[0] < max(1.0, GAIN_TO_GO_ON * more)
+    done = now[0] >= MIN_SPARED and (ends or target[0] - now[0] < max(1.0, GAIN_TO_GO_ON * more))
     spared, _, step = now if done else target
     hopeless = not done and spared < MIN_SPARED
     return SetVerdict(

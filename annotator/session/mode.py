@@ -47,7 +47,7 @@ class SessionMode:
     """A text for the annotator about the audit."""
     is_lost: Callable[[LogState, str], bool] | None = None
     """A function that tells whether nothing more is asked after the answer on a ref: the audit is
-    given up, or the check has shown what it was to show."""
+    certified or given up, or the check has shown what it was to show."""
     second: bool = False
     """Every answer is a second opinion: asked blind, compared, never the label that counts."""
     repeats: float = 0.0
@@ -58,6 +58,8 @@ class SessionMode:
     """The class whose items are asked for a finer label; a skip leaves the label as it is."""
     sample: AskedSample | None = None
     """The uniform sample of a check; None for an audit, whose labels have no propensity."""
+    first: tuple[str, ...] = ()
+    """The refs of an audit that are asked before the others."""
     meter: Callable[[LogState], AuditMeter] | None = None
     """A function that tells how far the audit is."""
 
@@ -69,7 +71,9 @@ class SessionMode:
     @property
     def asked_first(self) -> list[tuple[str, str]]:
         """The refs to ask before all others, each with what picked it."""
-        return [(ref, CHECK) for ref in self.sample.refs] if self.sample else []
+        if self.sample is None:
+            return [(ref, "audit") for ref in self.first]
+        return [(ref, CHECK) for ref in self.sample.refs]
 
     def draw_fields(self, state: LogState) -> dict[str, Any]:
         """Return the log fields of an item of the audit or check."""

@@ -113,20 +113,20 @@ def price_list(
         plan = plan_audit(
             rows.sure, drawn, size, max_error=limit, level=level, attempt=pool.attempt
         )  # fmt: skip
-        accepted.append(AuditOffer(limit, left=size) if plan is None else _offer(
-            limit, plan.size, plan.size - plan.expected_audit, size))  # fmt: skip
+        accepted.append(AuditOffer(limit, left=size) if plan is None else AuditOffer(
+            limit, plan.size, plan.expected_audit, spared := plan.size - plan.expected_audit,
+            size - spared,
+        ))  # fmt: skip
         if pool.machine:
             continue
         made = plan_set_audit(
             rows, drawn, pool.total, max_error=limit, level=level, attempt=pool.attempt
         )  # fmt: skip
-        whole.append(AuditOffer(limit, left=size) if made is None else _offer(
-            limit, made.expected_items, made.expected_spared, size))  # fmt: skip
+        whole.append(AuditOffer(limit, left=size) if made is None else AuditOffer(
+            limit, made.expected_items, made.first + made.expected_audit, made.expected_spared,
+            size - made.expected_spared,
+        ))  # fmt: skip
     return PriceList(size, tuple(accepted), tuple(whole), pool.seconds)
-
-
-def _offer(limit: float, items: int, spared: int, size: int) -> AuditOffer:
-    return AuditOffer(limit, items, items - spared, spared, size - spared)
 
 
 def read_open_rows(

@@ -70,7 +70,7 @@ class LabelSession:
         self.beaten_by: list[Entry] = []
         """The answers of others that the last answer here came too late for."""
         self.lost = False
-        """True once the audit is given up; an undo resumes it."""
+        """True once the audit is certified or given up; an undo resumes it."""
         self.within = ""
         """The query whose items alone are asked; "" for all items."""
         self.learner = Learner(
@@ -229,7 +229,7 @@ class LabelSession:
         return written[0]
 
     def _judge_audit(self, ref: str) -> None:
-        """Give the audit up if the answer on `ref` leaves it no chance, or take it up again."""
+        """End the audit if the answer on `ref` decides it, or take it up again."""
         if self.mode.is_lost is None:
             return
         lost, self.lost = self.lost, self.mode.is_lost(self.state, ref)

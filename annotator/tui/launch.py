@@ -62,11 +62,13 @@ class ItemSample:
     notice: str = ""
     """A text for the annotator about the audit."""
     is_lost: Callable[[LogState, str], bool] | None = None
-    """A function that tells whether the audit is given up after the answer on a ref."""
+    """A function that tells whether nothing more is asked after the answer on a ref."""
     sample: AskedSample | None = None
     """The check that asks its items in their order; None for an audit."""
     meter: Callable[[LogState], AuditMeter] | None = None
     """A function that tells how far the audit is."""
+    first: tuple[str, ...] = ()
+    """The refs of an audit that are asked before the others."""
 
 
 def run_label_app(
@@ -128,7 +130,7 @@ def prepare_label_app(
     if audit is not None:
         mode = SessionMode(
             audit.name, audit.notice, audit.is_lost, second=audit.name is None,
-            sample=audit.sample, meter=audit.meter,
+            sample=audit.sample, first=audit.first, meter=audit.meter,
         )  # fmt: skip
     failures: SimpleQueue[str] = SimpleQueue()
     prior = load_proposal_prior(project, blind=audit is not None)

@@ -13,9 +13,17 @@ from textual.message import Message
 from textual.screen import Screen
 
 from annotator.errors import AnnotatorError
-from annotator.items.refs import shell_quoted
+from annotator.items.refs import format_duration, shell_quoted
 from annotator.session.predict import prepare_fit
-from annotator.session.price_list import OpenPool, PriceList, price_lines, price_list
+from annotator.session.price_list import (
+    ACCEPTED,
+    SET,
+    USUAL_SECONDS,
+    AuditOffer,
+    OpenPool,
+    PriceList,
+    price_list,
+)
 from annotator.tui.host import ScreenHost
 from annotator.tui.key_repeat import Pace
 from annotator.tui.styled_text import Line, wrap_text
@@ -122,6 +130,31 @@ class _PriceLines(Lines):
         return shown_prices(self._prices, self._seconds, self.folder, width)
 
 
+_HEADS = {
+    SET: "The finished set, if you label the rest (--of set):",
+    ACCEPTED: "The labels that the model gives (--of accepted):",
+}
+_COLUMNS = ("error", "labels for you", "in the audit", "time", "spared", "saves")
+
+
+def _row(*cells: str) -> str:
+    return "".join(
+        f"{cell:>{width}}" for cell, width in zip(cells, (8, 16, 14, 11, 11, 11), strict=True)
+    )
+
+
+def _offer_row(offer: AuditOffer, seconds: float) -> Line:
+    """Return the price of one promise, as a row of the table."""
+    head = f"{100 * offer.max_error:g} %"
+    if not offer.spared:
+        return [(f"{head:>8}  not worth it", "dim")]
+    row = _row(
+        head, f"{offer.left:,}", f"{offer.audited:,}", format_duration(offer.left * seconds),
+        f"{offer.spared:,}", format_duration(offer.spared * seconds),
+    )  # fmt: skip
+    return [(row, "text")]
+
+
 def shown_prices(
     prices: PriceList | None, seconds: float | None, folder: str, cells: int
 ) -> list[Line]:
@@ -130,17 +163,13 @@ def shown_prices(
     if prices is None or not prices.open:
         words = "Planning audits …" if prices is None else NO_PRICES
         return [*lines, *([(f" {line}", "text")] for line in wrap_text(words, cells - 2))]
-    for line in price_lines(prices, seconds):
-        offer = line.startswith("  ")
-        role = "text" if offer else "strong"
-        if offer and "not worth it" in line:
-            role = "dim"
-        if not offer:
+    seconds = seconds or prices.seconds or USUAL_SECONDS
+    lines.append([(f" At {seconds:.1f} s a label, for {prices.open:,} open items:", "strong")])
+    for name, offers in ((SET, prices.whole), (ACCEPTED, prices.accepted)):
+        if offers:
             lines.append([])
-        # The second line of an offer stands below its words.
-        head, *rest = wrap_text(line.strip(), cells - (9 if offer else 2))
-        lines.append([((" " * 3 if offer else " ") + head, role)])
-        lines += [[(" " * 8 + more, role)] for more in rest]
+            lines += [[(f" {line}", "strong")] for line in wrap_text(_HEADS[name], cells - 2)]
+            lines += [[(_row(*_COLUMNS), "dim")], *(_offer_row(offer, seconds) for offer in offers)]
     end = f"annotator finish {folder} --of set --max-error 0.05"
     lines += [[], [(" Quit, then begin an audit:", "dim")]]
     lines += [[(f"   {line}", "code")] for line in wrap_text(end, cells - 4)]
