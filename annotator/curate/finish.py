@@ -49,7 +49,7 @@ from annotator.session.predict import (
     predict_pieces,
     unlabelled_rows,
 )
-from annotator.session.price_list import OpenPool, PriceList, price_list
+from annotator.session.price_list import MOST_ROWS, OpenPool, PriceList, price_list
 
 NOTHING_OPEN = "There is no unlabelled item with features for the model to label."
 _WRITTEN_AT_ONCE = 5000
@@ -106,13 +106,15 @@ class Audit:
         drawn, plan = self.audited(state), self.attempt.plan
         wrong = np.array([not self.is_right(last.ref, last.label) for last in drawn], bool)
         asked = np.array([self.accepted[last.ref][1] for last in drawn], float)
-        sure = [p for ref, (_, p) in self.accepted.items() if ref not in state.standing]
+        open_ = (p for ref, (_, p) in self.accepted.items() if ref not in state.standing)
+        sure = np.array([*islice(open_, MOST_ROWS)], float)  # they are in random order: a sample
+        rest = plan.size - len(drawn)
         alpha = spent_alpha(1 - self.attempt.level, self.attempt.number + 1)
-        other = plan_next_attempt(np.array(sure, float), asked, wrong, plan, alpha)
+        other = plan_next_attempt(sure, rest, asked, wrong, plan, alpha)
         if other is None:
             return ""
         spared = other.size - other.expected_audit
-        left = plan.size - len(drawn) - labels_ahead(wrong, plan)
+        left = rest - labels_ahead(wrong, plan)
         if found.more is not None and spared <= left:
             return ""
         return (

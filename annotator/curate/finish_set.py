@@ -181,7 +181,7 @@ class SetAudit(Audit):
         words = f"{first}{counts}; {found.more:,} more for {part}, which spares {found.spared:,}."
         if found.wrong and found.items < self.plan.expected_items:
             words += " This threshold is better by now than the one that was planned."
-        if found.ready:
+        if found.ready >= MIN_SPARED:
             words += f" Certified already: {found.ready:,} spared."
         return AuditMeter(found.fill, words, asked, found.more)
 
@@ -262,15 +262,22 @@ def describe_set_audit(
             "The audit's labels are kept, and the model learns from them. Start a new attempt, or "
             f"allow a larger --max-error:\n  {again}",
         ]
+    return _outlook_lines(audit, proof, asked, again)
+
+
+def _outlook_lines(audit: SetAudit, proof: SetVerdict, asked: str, again: str) -> list[str]:
+    """Return what an audit that can continue will certify, and what it could accept now."""
     looks = f"{proof.left_to_look:,} items to look at first; " if proof.left_to_look else ""
     lines = [
         f"{looks}{asked}; about {proof.more:,} more labels will certify {proof.items:,} items at "
         f"p ≥ {proof.threshold:.3f} and spare {proof.spared:,}. Continue:\n  {again}"
     ]
-    if proof.ready:
+    if audit.ends:
+        lines.insert(0, "Nothing is certified yet, so no label is accepted.")
+    elif proof.ready >= MIN_SPARED:
         lines.append(
-            f"{plural(proof.ready, 'label is', 'labels are')} certified already. End the audit "
-            f"and accept {'it' if proof.ready == 1 else 'them'}:\n  {again} --accept-ready"
+            f"{proof.ready:,} labels are certified already. End the audit and accept them:\n"
+            f"  {again} --accept-ready"
         )
     return lines
 

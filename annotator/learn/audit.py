@@ -111,6 +111,7 @@ def plan_audit(
 
 def plan_next_attempt(
     confidence: NDArray[np.floating],
+    rest: int,
     asked: NDArray[np.floating],
     wrong: NDArray[np.bool_],
     plan: AuditPlan,
@@ -118,15 +119,16 @@ def plan_next_attempt(
 ) -> AuditPlan | None:
     """Find the higher threshold that a new audit with this α should have; None if none is worth it.
 
-    confidence (m,): how sure the model is of each row of the present audit that is not drawn yet;
-    asked (n,), wrong (n,): how sure it was of the drawn rows, and which it had wrong.
+    confidence (m,): how sure the model is of each row of the present audit that is not drawn yet,
+    or of a sample of these `rest` rows; asked (n,), wrong (n,): how sure it was of the drawn rows,
+    and which it had wrong.
     """
     parts, expected = [], []
     for threshold in map(float, _thresholds(confidence) if len(confidence) else ()):
         inside, seen = confidence >= threshold, asked >= threshold
         opinion, count = float((1 - confidence[inside]).mean()), int(seen.sum())
         off = float((wrong[seen] - (1 - asked[seen])).mean()) if count else 0.0
-        parts.append((int(inside.sum()), threshold))
+        parts.append((round(float(inside.mean()) * rest), threshold))
         expected.append(_correct_opinion(opinion, count, off))
     return _best_plan(parts, expected, plan.max_error, alpha)
 

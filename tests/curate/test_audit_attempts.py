@@ -140,6 +140,8 @@ def test_the_part_that_is_certified_already_can_be_accepted_at_any_time(
 ) -> None:
     assert "No audit with this promise" in finish(clouds, "--accept-ready")[1]
     audit = begin(clouds, SetPromise(0.02, 0.95))
+    answer(clouds, audit, most=2)
+    assert "Nothing is certified yet" in finish(clouds, "--accept-ready")[1]
     while (found := audit.verdict(state_of(clouds))).ready <= 20 and not found.certified:
         answer(clouds, audit, most=2)
     assert not found.certified
