@@ -264,7 +264,8 @@ class ColumnarLog:
         found["q"] = None if np.isnan(q) else float(q)
         found["pool"] = int(pool) if pool >= 0 else None
         found["shown_ms"] = int(shown) if shown >= 0 else None
-        found["reviewed_by"] = self.reviewed_by.get(row)
+        if row in self.reviewed_by:
+            found["reviewed_by"] = self.reviewed_by[row]
         return found | (self.machine_details(row) or {"machine": False})
 
     def machine_details(self, row: int) -> dict[str, Any]:

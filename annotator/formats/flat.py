@@ -23,9 +23,10 @@ PATH_COLUMNS = ("filename", "file_name", "path")
 LABEL_COLUMNS = ("label", "annotation")
 NO_NAMES = find_row_names(())
 _PROVENANCE_COLUMNS = ("annotator", "at", "model", "picked_by", "q", "pool", "shown_ms", "machine",
-         "probability", "reviewed_by", "note")  # fmt: skip
+         "probability", "note")  # fmt: skip
 _MACHINE_COLUMNS = ("machine", "model", "probability")
 _PROPOSAL_COLUMNS = ("proposed", "proposed_by", "votes")
+_REVIEW_COLUMN = "reviewed_by"
 REAL, INTEGER, BOOLEAN, TEXT, BOX = "real", "whole", "truth", "text", "box"
 _KINDS = {
     "bbox": BOX, "skipped": BOOLEAN, "flagged": BOOLEAN, "score": REAL, "q": REAL, "pool": INTEGER,
@@ -49,15 +50,17 @@ class RowSchema:
             else []
         )
         own += _PROPOSAL_COLUMNS if options.provenance and source.accepted else []
-        self._provenance = [
-            name for name in own if name in (*_PROVENANCE_COLUMNS, *_PROPOSAL_COLUMNS)
-        ]
+        own += [_REVIEW_COLUMN] if options.provenance and source.log.reviewed_by else []
+        ours = (*_PROVENANCE_COLUMNS, *_PROPOSAL_COLUMNS, _REVIEW_COLUMN)
+        self._provenance = [name for name in own if name in ours]
         self._proba = list(source.classes) if options.probabilities else []
         self.kinds = {name: _KINDS.get(name, TEXT) for name in own}
         self.kinds |= {f"p({name})": REAL for name in self._proba}
         # A user's column with one of these names keeps its cells under a similar name.
         self._columns = {name: self._free(name) for name in source.columns}
         self.kinds |= dict.fromkeys(self._columns.values(), TEXT)
+        if _REVIEW_COLUMN in own:  # the last one: all others stay where they are without a review
+            self.kinds[_REVIEW_COLUMN] = self.kinds.pop(_REVIEW_COLUMN)
         for name, other in self._columns.items():
             if name != other:
                 source.note(
@@ -136,7 +139,7 @@ def parse_row(
         reading.add_fault(location, str(error))
 
 
-_SAMPLING_COLUMNS = ("at", "picked_by", "q", "pool", "reviewed_by")
+_SAMPLING_COLUMNS = ("at", "picked_by", "q", "pool", _REVIEW_COLUMN)
 _KNOWN_COLUMNS = {
     *PATH_COLUMNS, *LABEL_COLUMNS, *_SAMPLING_COLUMNS,
     "ref", "bbox", "skipped", "flagged", "machine", "annotator", "note", "shown_ms",

@@ -70,8 +70,18 @@ def test_a_search_and_an_export_know_who_confirmed(bench: Bench, tmp_path: Path)
         "--format", "plain-csv", "--provenance")  # fmt: skip
     with place.open(newline="") as file:
         rows = list(csv.DictReader(file))
+    assert list(rows[0])[-1] == "reviewed_by"  # a script may count the others from the left
     assert len(rows) == 58
     assert {row["reviewed_by"] for row in rows} == {""}
+
+
+def test_without_a_review_an_export_has_the_columns_of_before(bench: Bench, tmp_path: Path) -> None:
+    for last in reversed([row for row in bench.store.entries() if row.picked_by == "review"]):
+        bench.store.append(Entry(0, 9.0, "bo", Action.UNDO, last.ref, extra={"undoes": last.seq}))
+    place = tmp_path / "x.csv"
+    run(bench, "export", str(place), "--format", "plain-csv", "--provenance")
+    with place.open(newline="") as file:
+        assert "reviewed_by" not in next(csv.reader(file))
 
 
 def test_undo_and_a_later_change_end_it(bench: Bench, tmp_path: Path) -> None:
