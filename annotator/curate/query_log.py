@@ -11,7 +11,14 @@ from annotator.curate.query_values import text_test
 from annotator.curate.review_case import QUEUES
 from annotator.errors import QueryError
 from annotator.items.refs import make_printable
-from annotator.log.entries import Action, Entry, LogState, find_confirmations, review_queue_of
+from annotator.log.entries import (
+    Action,
+    Entry,
+    LogState,
+    find_confirmations,
+    review_queue_of,
+    reviewed_labels,
+)
 from annotator.project.class_tree import ClassTree
 from annotator.project.label_sets import split_label
 
@@ -68,7 +75,7 @@ def _in_state(term: QueryTerm, state: LogState, _: ClassNames) -> Iterable[str]:
     if term.value == "open":
         return state.standing
     if term.value == "reviewed":
-        return (ref for ref, stack in state.standing.items() if find_confirmations(stack))
+        return (ref for ref, _ in reviewed_labels(state))
     wanted = Action.SKIP if term.value == "skipped" else Action.LABEL
     return (ref for ref, stack in state.standing.items() if stack[-1].action is wanted)
 

@@ -164,8 +164,8 @@ def _prices(found: Mapping[str, Any]) -> Markup | None:
     if not prices or not prices["offers"]:
         return None
     seconds = prices["seconds_per_label"] or USUAL_SECONDS
-    promises = (("whole set, if people label the rest", "set_offers"),
-                ("labels of the model", "offers"))  # fmt: skip
+    promises = (("the whole set, if people label the rest (--of set)", "set_offers"),
+                ("the labels of the model (--of accepted)", "offers"))  # fmt: skip
     rows = []
     for name, key in promises:
         for offer in prices[key]:
@@ -173,8 +173,8 @@ def _prices(found: Mapping[str, Any]) -> Markup | None:
             time = format_duration(offer["left"] * seconds)
             costs = [*numbers, time] if offer["spared"] else ["not worth it", "", "", ""]
             rows.append([name, f"{100 * offer['max_error']:g} %", *costs])
-    head = ["at most this share is wrong of", "", "labels for you", "audited", "spared", "time"]
-    note = "What a certificate would cost and spare: annotator finish, with --of set or accepted."
+    head = ["promise on", "error", "labels for you", "of them audited", "spared", "time"]
+    note = "What annotator finish would cost and spare. A certificate promises at most this error."
     return _section("Finish", _note(note), _table(head, rows))
 
 

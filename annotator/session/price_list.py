@@ -53,6 +53,14 @@ class PriceList:
     """The offers of the promise on the whole set."""
     seconds: float | None = None
     """The pace of the annotators, in seconds a label; None while it is not known."""
+    attempt: int = 1
+    """The number of the audit that these prices are of."""
+
+    @property
+    def head(self) -> str:
+        """The items that the prices are for, and the audit if it is not the first."""
+        number = f" (audit {self.attempt}: each costs more)" if self.attempt > 1 else ""
+        return f"for {self.open:,} open items{number}:"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the list as JSON writes it."""
@@ -126,7 +134,7 @@ def price_list(
             limit, made.expected_items, made.first + made.expected_audit, made.expected_spared,
             size - made.expected_spared,
         ))  # fmt: skip
-    return PriceList(size, tuple(accepted), tuple(whole), pool.seconds)
+    return PriceList(size, tuple(accepted), tuple(whole), pool.seconds, pool.attempt)
 
 
 def read_open_rows(
@@ -171,7 +179,7 @@ def count_set_labels(refs: RefTable, state: LogState) -> int:
 def price_lines(prices: PriceList, seconds: float | None = None) -> list[str]:
     """Return the list, one line for each error; without a known pace at 2 s a label."""
     seconds = seconds or prices.seconds or USUAL_SECONDS
-    lines = [f"At {seconds:.1f} s a label, for {prices.open:,} open items:"]
+    lines = [f"At {seconds:.1f} s a label, {prices.head}"]
     for name, offers in ((SET, prices.whole), (ACCEPTED, prices.accepted)):
         if offers:
             lines += [_HEADS[name], *(offer_line(offer, seconds) for offer in offers)]

@@ -164,7 +164,8 @@ def shown_prices(
         words = "Planning audits …" if prices is None else NO_PRICES
         return [*lines, *([(f" {line}", "text")] for line in wrap_text(words, cells - 2))]
     seconds = seconds or prices.seconds or USUAL_SECONDS
-    lines.append([(f" At {seconds:.1f} s a label, for {prices.open:,} open items:", "strong")])
+    head = wrap_text(f"At {seconds:.1f} s a label, {prices.head}", cells - 2)
+    lines += [[(f" {line}", "strong")] for line in head]
     for name, offers in ((SET, prices.whole), (ACCEPTED, prices.accepted)):
         if offers:
             lines.append([])

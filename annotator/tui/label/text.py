@@ -142,7 +142,8 @@ def audit_words(session: LabelSession) -> tuple[str, ...]:
         return ()
     if session.mode.sample is not None:
         return session.mode.sample.lines(session.state)
-    rule = "Audit: random items, labelled without the prediction. A skip counts as wrong."
+    asked = "likely items of a class, then random ones" if session.mode.first else "random items"
+    rule = f"Audit: {asked}, labelled without the prediction. A skip counts as wrong."
     return (rule, session.mode.notice) if session.mode.notice else (rule,)
 
 

@@ -170,7 +170,7 @@ class PageScreen(Screen[int]):
         else:
             reason = self.source.no_pages_message or "Nothing is left to show here."
             undoes = "; ⌫ undoes" if self.source.can_undo else ""
-            self._show_text("No more pages", reason, f"Q leaves{undoes}.")
+            self._show_text("No more pages", reason, f"Q or Esc leaves{undoes}.")
 
     def _retry(self) -> None:
         if self.page is None:
@@ -436,6 +436,8 @@ class PageScreen(Screen[int]):
         name, argument = find_command(
             self.commands, event.key, event.character, self.session.classes
         )
+        if self.page is None and event.key == "q":  # it names no tile here
+            name, argument = "leave", ""
         repeated = self._repeats(event.key, event.time)
         if repeated and any(command.once and command.name == name for command in self.commands):
             self.say("key held down: one press, one page", "dim", 1.5)

@@ -327,3 +327,12 @@ async def test_the_footer_has_only_what_does_something_now(make: Make, opened: A
         await desk.sees("too small")
         await desk.until(lambda: "submit" not in desk.text)
         assert screen.page is not None
+
+
+async def test_a_small_q_leaves_when_no_tile_has_that_letter(make: Make, opened: Any) -> None:
+    async with opened(make(8), size=(100, 34)) as desk:
+        await show(desk)
+        await desk.pilot.press("enter")
+        await desk.sees("Q or Esc leaves")
+        await desk.pilot.press("q")
+        await desk.until(lambda: not isinstance(desk.app.screen, PageScreen))
