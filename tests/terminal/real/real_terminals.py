@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.terminal.real.browser_terminal import missing_here
 from tests.terminal.real.x_display import Display, NotStarted, Pixels
 from tests.time_limits import PATIENCE
 
@@ -72,6 +73,11 @@ def _mlterm(columns: int, rows: int) -> list[str]:
     return ["mlterm", "-g", f"{columns}x{rows}", "-w", "14", "-s", "-O", "none", "--border=0", "-e"]
 
 
+def _xterm_js(version: str) -> Callable[[int, int], list[str]]:
+    program = [sys.executable, str(HERE / "browser_terminal.py"), version]
+    return lambda columns, rows: [*program, str(columns), str(rows), "-e"]
+
+
 TERMINALS: dict[str, tuple[Callable[[int, int], list[str]], Path | None]] = {
     "kitty-0.41": (_kitty, TRIXIE),
     "kitty-0.26": (_kitty, None),
@@ -79,12 +85,19 @@ TERMINALS: dict[str, tuple[Callable[[int, int], list[str]], Path | None]] = {
     "xterm": (_xterm, None),
     "mlterm": (_mlterm, None),
     "plain": (_plain_xterm, None),
+    "xterm.js": (_xterm_js("newest"), None),
+    "xterm.js-2026-03": (_xterm_js("2026-03"), None),
+    "xterm.js-6.0": (_xterm_js("6.0"), None),
 }
+"""A name may be followed by the graphics that are asked for: `xterm.js sixel`."""
 
 
 def missing(name: str) -> str:
     """Return the reason why a terminal cannot be driven here; empty if it can."""
+    name = name.partition(" ")[0]
     build, root = TERMINALS[name]
+    if name.startswith("xterm.js") and (lacking := missing_here()):
+        return f"{name}: {lacking} not installed: tests/terminal/real/setup.sh"
     program = Path(root or "/") / "usr/bin" / build(1, 1)[0]
     if not program.exists():
         return f"{name} is not installed: tests/terminal/real/setup.sh"
@@ -128,7 +141,10 @@ class Real:
         tmux: str | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        name, _, graphics = name.partition(" ")
         build, self.root = TERMINALS[name]
+        if graphics:
+            env = {"ANNOTATOR_GRAPHICS": graphics, **(env or {})}
         self.folder, self.display, self.log = folder, Display(folder), folder / "bytes.log"
         self.socket = folder / "tmux" if tmux is not None else None
         if tmux is not None:

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the terminals that tests/terminal/real drives (Debian 12 or later, root), and, in a folder of
-# its own, a Debian 13 with kitty 0.41, for Debian 12's kitty 0.26 has no placeholders.
+# its own, a Debian 13 with kitty 0.41, for Debian 12's kitty 0.26 has no placeholders. xterm.js, the
+# terminal of VS Code, needs npm, too: it is left out where npm is not installed.
 #   setup.sh          install, make, mount; may be repeated
 #   setup.sh umount   before the folder is ever deleted: parts of this system are mounted in it
 # ANNOTATOR_TRIXIE: where that system lies (default: annotator-trixie in the cache folder).
@@ -31,6 +32,18 @@ if [ -n "$wanted" ]; then
   apt update
   apt install -y --no-install-recommends $wanted
 fi
+
+# The terminal of VS Code, in a browser: the packages of package-lock.json, and no script of theirs.
+xterm_js() {
+  modules=$here/tests/terminal/real/xtermjs
+  if ! command -v npm >/dev/null; then echo "npm is not installed: xterm.js is left out"; return; fi
+  dpkg -s chromium >/dev/null 2>&1 || apt install -y --no-install-recommends chromium || return 0
+  if ! cmp -s "$modules/package-lock.json" "$modules/node_modules/installed"; then
+    (cd "$modules" && timeout 120 npm ci --ignore-scripts --no-audit --no-fund --legacy-peer-deps) || return 0
+    cp "$modules/package-lock.json" "$modules/node_modules/installed"
+  fi
+}
+xterm_js
 
 # Made under another name: what was cut short is not taken for whole.
 if [ ! -e "$root/etc/debian_version" ]; then

@@ -33,7 +33,8 @@ COLOURS = [
 ]
 CASES = [
     "kitty-0.41", "kitty-0.26", "xterm-398", "xterm", "mlterm", "plain", "kitty-0.41 tmux",
-    "kitty-0.41 tmux-3.3a",
+    "kitty-0.41 tmux-3.3a", "xterm.js", "xterm.js sixel", "xterm.js iterm", "xterm.js-2026-03",
+    "xterm.js-6.0",
 ]  # fmt: skip
 
 
@@ -50,7 +51,9 @@ def start(tmp_path: Path) -> Callable[..., Real]:
         name, _, inside = case.partition(" ")
         if reason := missing(name):
             pytest.skip(reason)
-        if inside:
+        if not inside.startswith("tmux"):
+            name = case
+        else:
             more["tmux"] = "set -g allow-passthrough on"
         if inside == "tmux-3.3a":
             if not (TRIXIE / OLD_TMUX[1:] / "tmux").exists():
