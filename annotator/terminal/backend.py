@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -101,6 +102,19 @@ class Backend(Protocol):
     @property
     def named(self) -> int:
         """The image id that the text cells name; 0 if they name none."""
+
+    @property
+    def clears_screen(self) -> bool:
+        """True if `begin` in another place clears the screen, which is to be painted again."""
+
+    def slot_of(self, image: int) -> int | None:
+        """Return the slot whose picture has the id `image` in the terminal; None if none has."""
+
+    def note_overwritten(self) -> None:
+        """Note that text was written over the area."""
+
+    def freed_by(self, slot: int | None) -> Sequence[int]:
+        """Return the slots whose pictures the terminal loses if `slot` is shown now."""
 
     def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
         """Encode a picture for the area. Called in a worker thread."""

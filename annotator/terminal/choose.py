@@ -109,8 +109,10 @@ def force_technique(choice: str, found: Technique) -> Technique:
 def backend_for(caps: TerminalCapabilities, background: Colour = (0, 0, 0)) -> Backend:
     """Return the backend of the technique; `background` fills the margins beside a picture."""
     # Imported here: probing the terminal needs neither NumPy nor Pillow.
-    from annotator.terminal import kitty, redrawn
+    from annotator.terminal import kitty, redrawn, xterm_js
 
+    if caps.technique is Technique.CLASSIC and caps.terminal.lower().startswith("xterm.js"):
+        return xterm_js.XtermJsBackend(caps, background)
     if caps.technique is Technique.FRAMES and caps.shared_memory and not caps.wrapped:
         return kitty.SharedFrameBackend(caps, background)
     backends: dict[Technique, Callable[[TerminalCapabilities, Colour], Backend]] = {

@@ -11,7 +11,7 @@ import io
 import random
 from base64 import standard_b64encode
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from math import ceil
@@ -128,6 +128,9 @@ class KittyBackend:
     ladder: tuple[Quality, ...] = LADDER
     composited = True
     slots = MOST
+    clears_screen = False
+    quiet = "q=2"
+    """What is asked not to be answered: everything."""
 
     def __init__(
         self,
@@ -170,9 +173,9 @@ class KittyBackend:
         number = self._id(slot)
         more = int(index + 1 < len(payload.parts))
         if index:
-            return self._send(f"m={more},q=2", payload.parts[index].data)
+            return self._send(f"m={more},{self.quiet}", payload.parts[index].data)
         self._alive[number] = None
-        keys = f"a=t,i={number},f=100,m={more},q=2"
+        keys = f"a=t,i={number},f=100,m={more},{self.quiet}"
         return self._send(keys, payload.parts[0].data) + (b"" if more else self._done(number, area))
 
     def may_show(self, slot: int | None, sending: Payload) -> bool:
@@ -201,6 +204,17 @@ class KittyBackend:
     def named(self) -> int:
         """The id of the image on the screen; 0 if there is none."""
         return self._shown
+
+    def slot_of(self, image: int) -> int | None:
+        """Return the slot whose picture has this id; None if none has."""
+        return image - self._first if image in self._alive else None
+
+    def note_overwritten(self) -> None:
+        """Note that text was written over the area: no picture is lost by it."""
+
+    def freed_by(self, slot: int | None) -> Sequence[int]:
+        """Return the slots whose pictures are lost when `slot` is shown: none."""
+        return ()
 
     def _send(self, keys: str, payload: bytes = b"") -> bytes:
         return self._wrap(graphics_command(keys, payload))
@@ -341,6 +355,8 @@ class ClassicBackend(KittyBackend):
 
     technique = Technique.CLASSIC
     composited = False
+    quiet = "q=1"
+    """An error is answered: the picture is sent again. `q=2` lets OK through in VS Code of 2026."""
 
     def show(self, slot: int | None, area: Area, *, cells: bool = True) -> bytes:
         """Place a slot's picture, then remove the one before."""
@@ -348,7 +364,7 @@ class ClassicBackend(KittyBackend):
         removed = self._send(f"a=d,d=i,i={before},q=2") if before else b""
         if not self._shown:
             return removed
-        keys = f"a=p,i={self._shown},p=1,c={area.columns},r={area.rows},C=1,q=2"
+        keys = f"a=p,i={self._shown},p=1,c={area.columns},r={area.rows},C=1,{self.quiet}"
         placed = keep_cursor(cursor_to(area) + self._send(keys))
         return synchronize_update(placed + (removed if before != self._shown else b""), self._sync)
 

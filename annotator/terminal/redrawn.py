@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from base64 import standard_b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import ceil, gcd
 
 import numpy as np
@@ -37,6 +37,7 @@ class RedrawnBackend:
     slots = 0
     named = 0
     composited = False
+    clears_screen = False
 
     def __init__(self, caps: TerminalCapabilities, background: Colour = (0, 0, 0)) -> None:
         self._caps = caps
@@ -57,6 +58,17 @@ class RedrawnBackend:
     def abort(self, slot: int, payload: Payload) -> bytes:
         """End nothing: each part is complete."""
         return b""
+
+    def slot_of(self, image: int) -> int | None:
+        """Return None: the terminal keeps no pictures."""
+        return None
+
+    def note_overwritten(self) -> None:
+        """Note that text was written over the area: no picture is kept that could be lost."""
+
+    def freed_by(self, slot: int | None) -> Sequence[int]:
+        """Return no slots: the terminal keeps no pictures."""
+        return ()
 
     def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
         """Return the bytes that draw one part."""

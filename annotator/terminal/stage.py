@@ -25,6 +25,8 @@ from annotator.terminal.requests import (
 
 QUANTUM = 128 << 10
 """Bytes written in one go: few enough not to hold up the user interface."""
+MOST_FAILURES = 6
+"""Errors in a row from the terminal; after them its pictures are drawn as half cells."""
 
 
 class Stage:
@@ -62,6 +64,7 @@ class Stage:
         self.round = 0
         """The number of times that all was sent again, what is beside the area included."""
         self._later: deque[bytes] = deque()
+        self._failures = 0
         self._ended = self._keeps = False
 
     def place(self, area: Area) -> None:
@@ -124,15 +127,17 @@ class Stage:
 
     def set_covered(self, covered: bool) -> None:
         """Note whether something lies over the picture."""
+        covered = covered or self._failures >= MOST_FAILURES
         if covered == self.covered:
             return
         self.covered = covered
         if covered and self.backend.slots and not self.backend.composited:
-            self._buffer.add(self.backend.show(None, self.area))
+            self._buffer.add(self._to_show(None))
         self.repainted()
 
     def repainted(self) -> None:
         """Draw again: another program painted over the area's cells."""
+        self.backend.note_overwritten()
         if not self.backend.composited and not self.covered:
             self._stock.drawn = None
             if self.backend.slots:
@@ -180,7 +185,27 @@ class Stage:
         """Note a drawn picture. Return True if it is the current item, for the first time."""
         if note.slot is not None and not self._stock.slots.holds_filling(note.slot, note.filled):
             return False
+        if self._failures < MOST_FAILURES:
+            self._failures = 0
         return self.state.note_seen(note)
+
+    def failed(self, image: int) -> None:
+        """Send a picture again: the terminal says that it has it no more, or could not read it.
+
+        Its answer comes before that of the fence behind the picture: it does not count as seen.
+        """
+        slot = self.backend.slot_of(image)
+        if slot is None or self._failures >= MOST_FAILURES:
+            return
+        self._failures += 1
+        if self._sending is not None and self._sending.slot == slot:
+            self._cancel()
+        self._stock.slots.drop(slot)
+        if self.state.last is not None and self.state.last.slot == slot:
+            self.state.shown = self._stock.drawn = None
+        if self._failures >= MOST_FAILURES:
+            self.set_covered(True)
+        self.send_next()
 
     def _lost(self, notes: Sequence[object]) -> None:
         """Send again what never reached the terminal."""
@@ -297,7 +322,7 @@ class Stage:
         note = self.state.show(current, held.payload, slot, held.filled)
         self._uncomposed = note if self.covered else None
         if not self.covered:
-            self._draw(self.backend.show(slot, self.area), note)
+            self._draw(self._to_show(slot), note)
         elif self.backend.composited:
             self._buffer.add(self.backend.show(slot, self.area, cells=False))
         return True
@@ -312,7 +337,13 @@ class Stage:
         self.state.hide()
         self._make_way(None)
         if self.area.usable and not self._ended:
-            self._buffer.add(self.backend.show(None, self.area, cells=not self.covered))
+            self._buffer.add(self._to_show(None, cells=not self.covered))
+
+    def _to_show(self, slot: int | None, *, cells: bool = True) -> bytes:
+        """Return the bytes that show a slot; what the terminal loses by them is sent again."""
+        for other in self.backend.freed_by(slot):
+            self._stock.slots.drop(other)
+        return self.backend.show(slot, self.area, cells=cells)
 
     @property
     def must_compose(self) -> bool:

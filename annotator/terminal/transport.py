@@ -1,11 +1,13 @@
-"""Two side ways to the terminal: through tmux, and through the memory of this machine."""
+"""Side ways to the terminal, through tmux and this machine's memory, and its graphics replies."""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from annotator.terminal.caps import Tmux
@@ -50,6 +52,63 @@ def _run_tmux(env: Mapping[str, str], *arguments: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class GraphicsReply:
+    """A terminal's answer to a graphics command."""
+
+    image: int
+    """The id of the image; 0 if it names none."""
+    fine: bool
+
+
+_REPLY = re.compile(r"\x1b_G([^\x1b]*)\x1b\\")
+_BEGUN = re.compile(r"\x1b(?:_(?:G[^\x1b]{0,4096}\x1b?)?)?\Z")
+"""The start of a reply, or what may be one, at the end of what has come."""
+_MOST_FLUSHES = 250
+
+
+class ReplyFilter:
+    """Takes graphics replies out of what a terminal sends: to an app they would be keys."""
+
+    def __init__(self) -> None:
+        self._held, self._flushes = "", 0
+
+    @property
+    def waits(self) -> bool:
+        """True if the start of a reply, or what may be one, is held back."""
+        return self._held != ""
+
+    def feed(self, text: str) -> Iterator[str | GraphicsReply]:
+        """Yield keys and replies in their order. The start of a reply is held back."""
+        text, end = self._held + text, 0
+        for found in _REPLY.finditer(text):
+            if found.start() > end:
+                yield text[end : found.start()]
+            yield _read_reply(found[1])
+            end = found.end()
+        begun = _BEGUN.search(text, end)
+        self._held, self._flushes = (begun[0] if begun else ""), 0
+        if keys := text[end : len(text) - len(self._held)]:
+            yield keys
+
+    def flush(self) -> str:
+        """Return the keys that were held back, for nothing has come since; call it now and then.
+
+        The start of a reply never becomes keys: its rest is waited for, and then it is dropped.
+        """
+        self._flushes += 1
+        if self._held.startswith("\x1b_G") and self._flushes < _MOST_FLUSHES:
+            return ""
+        keys, self._held = self._held, ""
+        return "" if keys.startswith("\x1b_G") else keys
+
+
+def _read_reply(text: str) -> GraphicsReply:
+    keys, _, verdict = text.partition(";")
+    named = re.search(r"(?:^|,)i=(\d{1,10})(?:,|$)", keys)
+    return GraphicsReply(int(named[1]) if named else 0, verdict == "OK")
 
 
 FOLDER = Path("/dev/shm")  # noqa: S108  where POSIX shared memory lies on Linux

@@ -124,6 +124,7 @@ class Canvas(Widget):
         driver.attach(
             self,
             on_answer=self._answered,
+            on_failure=self._failed,
             on_text=self._others_wrote,
             on_farewell=self._stage.end,
             on_drain=lambda: (self._line.fence_count, min(2.0, 0.1 + 3 * self._line.rtt)),
@@ -183,6 +184,8 @@ class Canvas(Widget):
                 self._unseen()
                 self.refresh()
                 self._step()
+                if self._backend.clears_screen and before.usable:
+                    self.app.refresh()
 
     @property
     def cell_pixels(self) -> tuple[int, int] | None:
@@ -240,6 +243,14 @@ class Canvas(Widget):
                 drawn()
             else:
                 queue.call_after_keys(drawn)
+
+    def _failed(self, image: int) -> None:
+        """Take the report that the terminal lacks an image, in the app's own task."""
+        before = self._stage.covered
+        self._stage.failed(image)
+        self._follow()
+        if self._stage.covered != before:
+            self.refresh()
 
     def _drawn(self, note: DisplayNote) -> None:
         self._stage.note_drawn(note)

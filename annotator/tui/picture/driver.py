@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import select
 import time
+from codecs import getincrementaldecoder
 from collections.abc import Callable
 from functools import partial
 from typing import IO, Any
 
 from textual import events
+from textual._parser import ParseError
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
 from annotator.terminal.caps import TerminalCapabilities
+from annotator.terminal.transport import GraphicsReply, ReplyFilter
 
 Answered = Callable[[int, int], None]
+_WAIT, _REST = 0.1, 0.02
+"""Seconds to wait for input, and for the rest of what may be a reply."""
 _CLEAR = "\x1b[2J"
 """tmux 3.3 leaves rows of the screen in the shell if its window has grown meanwhile."""
 
@@ -30,6 +37,7 @@ class PictureDriver(LinuxDriver):
     answers = 0
     """The number of cursor reports so far."""
     _on_answer: Answered | None = None
+    _on_failure: Callable[[int], None] | None = None
     _on_farewell: Callable[[], bytes] | None = None
     _on_drain: Callable[[], tuple[int, float]] | None = None
     _on_text: Callable[[str], None] | None = None
@@ -43,19 +51,21 @@ class PictureDriver(LinuxDriver):
         canvas: object,
         *,
         on_answer: Answered,
+        on_failure: Callable[[int], None],
         on_text: Callable[[str], None],
         on_farewell: Callable[[], bytes],
         on_drain: Callable[[], tuple[int, float]],
     ) -> None:
         """Give the terminal to a canvas, in place of the one before.
 
-        `on_answer` is called in the app with row and column, from 1, of every cursor report, and
-        `on_text` with all text that the canvas did not write. `on_farewell` returns the last bytes
+        `on_answer` is called in the app with row and column, from 1, of every cursor report,
+        `on_failure` with the id of an image that the terminal could not take or show, and `on_text`
+        with all text that the canvas did not write. `on_farewell` returns the last bytes
         before the terminal is left (at exit, crash and suspend). `on_drain` returns the number of
         cursor reports requested so far and the seconds to wait for them.
         """
         self.canvas = canvas
-        self._on_answer, self._on_text = on_answer, on_text
+        self._on_answer, self._on_failure, self._on_text = on_answer, on_failure, on_text
         self._on_farewell, self._on_drain = on_farewell, on_drain
 
     def start_application_mode(self) -> None:
@@ -81,6 +91,48 @@ class PictureDriver(LinuxDriver):
         for message in XTermParser().feed(typed) if typed else ():
             message.time = 0.0  # before anything was drawn
             self.process_message(message)
+
+    def run_input_thread(self) -> None:
+        """Send the app what is typed, without the terminal's replies to graphics commands.
+
+        In the place of Textual's own loop, whose parser takes such a reply for keys.
+        """
+        parser, replies = XTermParser(self._debug), ReplyFilter()
+        decode = getincrementaldecoder("utf-8")("replace").decode
+        while not self.exit_event.is_set():
+            self._read_input(parser, replies, decode, _REST if replies.waits else _WAIT)
+        self._read_input(parser, replies, decode, _WAIT)
+        with contextlib.suppress(EOFError, ParseError):
+            for _ in parser.feed(""):
+                pass
+
+    def _read_input(
+        self,
+        parser: XTermParser,
+        replies: ReplyFilter,
+        decode: Callable[[bytes], str],
+        wait: float,
+    ) -> None:
+        if select.select([self.fileno], [], [], wait)[0]:
+            data = os.read(self.fileno, 4096)
+            if not data:  # the terminal is gone
+                self.exit_event.wait(_WAIT)
+            pieces = list(replies.feed(decode(data)))
+        else:
+            pieces = [replies.flush()]
+        for piece in pieces:
+            if isinstance(piece, GraphicsReply):
+                self._note_reply(piece)
+            elif piece:
+                for message in parser.feed(piece):
+                    self.process_message(message)
+        for message in parser.tick():
+            self.process_message(message)
+
+    def _note_reply(self, reply: GraphicsReply) -> None:
+        if not reply.fine and reply.image and self._on_failure is not None:
+            failed = partial(self._on_failure, reply.image)
+            self.send_message(events.Callback(callback=failed))
 
     def process_message(self, message: Message) -> None:
         """Send a message to the app, cursor reports to the canvas."""
