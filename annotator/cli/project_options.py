@@ -127,9 +127,11 @@ def warn_of_other_model(project: ProjectFolder, refuse: bool = False) -> None:
 
     With `refuse`, raise `FeatureError` instead.
     """
+    model = project.settings.model
+    if model == "auto":
+        return  # it never names another one
     from annotator.features.choice import explain_other_model
 
-    model = project.settings.model
     if words := explain_other_model(project.features_folder, project.folder, model):
         if refuse:
             raise FeatureError(words)
@@ -146,27 +148,47 @@ def override_settings(settings: Settings, **changes: Any) -> Settings:
 def check_setting_names(settings: Settings) -> None:
     """Raise `ProjectError` for an unknown strategy, estimator or class to find."""
     from annotator.errors import bullet_list
-    from annotator.learn.model import load_estimator
-    from annotator.learn.registry import STRATEGIES
     from annotator.project.settings import ZERO_SHOT_MODES
 
     problems = [
         f"there is no {kind} {make_printable(repr(name))}; choose one of "
         f"{make_printable(', '.join(known))}"
         for kind, name, known in (
-            ("strategy", settings.strategy, tuple(STRATEGIES)),
+            ("strategy", settings.strategy, _known_strategies(settings.strategy)),
             ("class to find", settings.find, settings.names),
         )
         if name is not None and name not in known
     ]
     if settings.zero_shot not in ZERO_SHOT_MODES:
         problems.append(f"zero-shot is auto or off, not {make_printable(settings.zero_shot)}")
-    try:
-        load_estimator(settings.estimator)
-    except ProjectError as error:
-        problems.append(str(error))
+    problems += _find_estimator_faults(settings.estimator)
     if problems:
         raise ProjectError(bullet_list(problems, "These settings cannot be used:"))
+
+
+def _known_strategies(name: str) -> tuple[str, ...]:
+    """Return the names of the strategies; of the default one alone without the others' code."""
+    from annotator.learn.strategies import DEFAULT_STRATEGY
+
+    if name == DEFAULT_STRATEGY:
+        return (name,)
+    from annotator.learn.registry import STRATEGIES
+
+    return tuple(STRATEGIES)
+
+
+def _find_estimator_faults(name: str) -> list[str]:
+    """Return why an estimator cannot be used; the default one can."""
+    from annotator.project.settings import Settings
+
+    if name != Settings(()).estimator:
+        from annotator.learn.model import load_estimator
+
+        try:
+            load_estimator(name)
+        except ProjectError as error:
+            return [str(error)]
+    return []
 
 
 def with_default_classes(settings: Settings) -> Settings:
@@ -188,7 +210,6 @@ def open_or_create(
 
     `check` is called with the settings of a new project before anything is written.
     """
-    from annotator.formats import new_project
     from annotator.project.project import ProjectFolder, default_folder, is_project
     from annotator.project.settings import Settings
 
@@ -205,6 +226,8 @@ def open_or_create(
         settings = with_default_classes(Settings(classes=parse_classes(classes)))
         if path.is_dir():
             check(settings)
+        from annotator.formats import new_project
+
         made = new_project.create_from_folder(folder, path, settings).project
         return ProjectFolder.open(made.folder)  # reads the user's own settings as well
     project = ProjectFolder.open(folder)

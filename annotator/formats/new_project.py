@@ -9,25 +9,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from annotator.errors import ProjectError, RefError, bullet_list
-from annotator.features.store import FeatureStore
-from annotator.formats.own_features import find_feature_faults, map_feature_refs
-from annotator.formats.reading import describe_left_out
-from annotator.formats.table_rows import LIST_SUFFIXES, TableRows
 from annotator.items.atomic import write_atomically
 from annotator.items.listing import RefRow, SkippedFiles, glob_images
 from annotator.items.ref_keys import is_same_file, ref_key
 from annotator.items.refs import Item, format_box, make_printable, plural
 from annotator.items.table_columns import LABEL_COLUMNS, PATH_COLUMNS, TableShape, free_names
 from annotator.items.text_files import FinalFault, csv_bytes, iter_records
-from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
 from annotator.project.class_tree import take_parents
 from annotator.project.project import ProjectFolder, require_no_project
 from annotator.project.settings import Settings, check_classes
 from annotator.project.staging import remove_unfinished, stage_project
+
+if TYPE_CHECKING:
+    from annotator.formats.table_rows import TableRows
 
 DEFAULT_CLASSES = ("negative", "positive")
 REFS_COLUMNS = ("filename", "bbox")
@@ -89,6 +86,9 @@ def create_from_refs(
     `RefError` that names every fault, its line, its column and the remedy, and makes nothing;
     `skip_faulty` leaves the rows with faults out instead.
     """
+    from annotator.formats.reading import describe_left_out
+    from annotator.formats.table_rows import LIST_SUFFIXES, TableRows
+
     table = TableRows.read(refs, settings.box_order, images)
     about, root = table.about, table.root
     is_own = refs.resolve() == (folder / "refs.csv").resolve()
@@ -116,11 +116,18 @@ def create_from_refs(
         write_atomically(new.project.refs_file, _table_bytes(refs, rows, about, settings, is_list))
         new.notes += [*about.notes, *describe_left_out(left_out, len(left_out))]
         if features:
-            array = features.resolve()
-            FeatureStore.adopt(new.project.features_folder, array, map_feature_refs(rows, features))
+            _adopt_features(new.project, features, rows)
         _log_labels(new, rows, time.time() if timestamp is None else timestamp)
     new.project = replace(new.project, folder=folder)
     return new
+
+
+def _adopt_features(project: ProjectFolder, features: Path, rows: Sequence[RefRow]) -> None:
+    from annotator.features.store import FeatureStore
+    from annotator.formats.own_features import map_feature_refs
+
+    refs = map_feature_refs(rows, features)
+    FeatureStore.adopt(project.features_folder, features.resolve(), refs)
 
 
 @contextmanager
@@ -142,6 +149,8 @@ def _raise_faults(
     problems: list[str], rows: Sequence[RefRow], refs: Path, features: Path | None
 ) -> None:
     if features:
+        from annotator.formats.own_features import find_feature_faults
+
         problems += find_feature_faults(rows, features, refs.name)
     if problems:
         heading = f"{make_printable(str(refs))} cannot be opened as it is:"
@@ -253,12 +262,16 @@ def describe_unknown_class(label: str, names: Sequence[str]) -> str:
 
 
 def _log_labels(new: NewProject, rows: Sequence[RefRow], timestamp: float) -> None:
+    from annotator.log.entries import Action, Entry
+
     entries = [
         Entry(0, timestamp, "import", Action.LABEL, row.item.ref, row.label, picked_by="import")
         for row in rows
         if row.label
     ]
     if entries:
+        from annotator.log.store import SqliteStore
+
         store = SqliteStore(new.project.labels_file)
         store.append(*entries)
         store.close()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annotator.learn.rows import CHUNK, Rows, UnitRows
 from annotator.learn.targets import ONE_CLASS, Targets
-from annotator.learn.text_prior import TextPrior
+
+if TYPE_CHECKING:
+    from annotator.learn.text_prior import TextPrior
 
 _TRIES = 200
 MAX_TEXT_SCORES = 16_000_000  # kept scores of rows by the texts of classes (64 MB)

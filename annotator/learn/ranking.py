@@ -39,7 +39,7 @@ from annotator.learn.pool_scan import (
     scan_whole_pool,
     uniform_proba,
 )
-from annotator.learn.registry import DEFAULT_STRATEGY, STRATEGIES
+from annotator.learn.registry import STRATEGIES
 from annotator.learn.remaining_work import RemainingWork, doubt_factors, measure_work
 from annotator.learn.rows import Rows, UnitRows, one_thread
 from annotator.learn.slices import AuditedSample, PoolSample
@@ -50,7 +50,7 @@ from annotator.learn.stopping import (
     is_comparison_due,
     rarest_class,
 )
-from annotator.learn.strategies import Pick, sample_uniform
+from annotator.learn.strategies import DEFAULT_STRATEGY, Pick, sample_uniform
 from annotator.learn.stratified import AcceptedRows, estimate_whole_pool
 from annotator.learn.targets import ONE_CLASS, TagSets, Targets
 from annotator.learn.text_prior import TextPrior

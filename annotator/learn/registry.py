@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from annotator.learn.diverse import badge, coreset, typiclust, uherding
 from annotator.learn.mixture import HerdingMix
-from annotator.learn.strategies import UTILITIES, GreedyStrategy, Strategy, sample_uniform
-
-DEFAULT_STRATEGY = "herding-mix"
-DRAWING_STRATEGIES = frozenset((DEFAULT_STRATEGY, "random"))
-"""The strategies that draw with known probabilities: only their labels estimate an error."""
+from annotator.learn.strategies import (
+    DEFAULT_STRATEGY,
+    UTILITIES,
+    GreedyStrategy,
+    Strategy,
+    sample_uniform,
+)
 
 STRATEGIES: dict[str, Strategy] = {
-    "herding-mix": HerdingMix(),
+    DEFAULT_STRATEGY: HerdingMix(),
     "random": sample_uniform,
     **{name: GreedyStrategy(utilities, name) for name, utilities in UTILITIES.items()},
     "uherding": uherding,

@@ -8,13 +8,14 @@ the model as it is now; a model that learns leaves less to do.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.learn.audit import AuditPlan, plan_audit
-from annotator.learn.error_estimate import DrawnLabels, Unlabelled
+if TYPE_CHECKING:
+    from annotator.learn.audit import AuditPlan
+    from annotator.learn.error_estimate import DrawnLabels, Unlabelled
 
 SINGLE_SECONDS = 3.6
 """Seconds to choose one of several classes for one image.
@@ -123,6 +124,8 @@ def measure_work(
     `rest` has a uniform sample of the open rows; `target` is the share of wrong labels to reach;
     `factors` correct the doubts, see `doubt_factors`.
     """
+    from annotator.learn.audit import plan_audit
+
     page_target, audit_target = target or PAGE_TARGET, min(target or AUDIT_TARGET, 0.5)
     proba = rest.proba
     if len(proba) > _MOST_ROWS:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annotator.items.refs import format_percent
-from annotator.learn.error_estimate import ErrorEstimate
 from annotator.learn.reliability import model_agreement
+
+if TYPE_CHECKING:
+    from annotator.learn.error_estimate import ErrorEstimate
 
 AGREED_KAPPA = 0.99  # Bloodgood & Vijay-Shanker 2009, arXiv:1409.5165
 AGREED_WINDOWS = 3

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.learn.candidates import Pool
-from annotator.learn.rows import Rows
+if TYPE_CHECKING:
+    from annotator.learn.candidates import Pool
+    from annotator.learn.rows import Rows
+
+DEFAULT_STRATEGY = "herding-mix"
+DRAWING_STRATEGIES = frozenset((DEFAULT_STRATEGY, "random"))
+"""The strategies that draw with known probabilities: only their labels estimate an error."""
 
 Utilities = NDArray[np.floating[Any]]
 

@@ -90,6 +90,16 @@ class ProjectFolder:
         return (self.features_folder / "meta.json").exists()
 
     @property
+    def proposals_file(self) -> Path:
+        """The table of proposed boxes."""
+        return self.folder / "proposals.csv"
+
+    @property
+    def words_file(self) -> Path:
+        """The scores of the classes by their names."""
+        return self.folder / ".cache" / "words.npz"
+
+    @property
     def fingerprints_file(self) -> Path:
         """The cache of the items' perceptual hashes."""
         return self.folder / ".cache" / "prints.npz"

@@ -12,16 +12,18 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from annotator.items.atomic import read_file, write_atomically
 from annotator.items.json_text import parse_json
 from annotator.items.refs import split_ref
 from annotator.items.text_files import read_rows
 from annotator.log.store import load_log_state
-from annotator.project.project import ProjectFolder
 from annotator.project.refs_csv import append_items, read_born_items
-from annotator.proposals.table import PROPOSAL_COLUMNS, ProposalRow, proposals_file, read_proposals
+from annotator.proposals.table import PROPOSAL_COLUMNS, ProposalRow, read_proposals
+
+if TYPE_CHECKING:
+    from annotator.project.project import ProjectFolder
 
 NEW_ITEM = "new_item"
 """Key of a proposal's details that says that its item was made for it."""
@@ -77,7 +79,7 @@ class ReplacedProposals:
             file.flush()
             os.fsync(file.fileno())
         _write_removal(self._project, removed)
-        place.replace(proposals_file(self._project))
+        place.replace(self._project.proposals_file)
         self.new_file.unlink()
 
     def _write_all(self, file: IO[str], new: set[tuple[str, ...]]) -> None:

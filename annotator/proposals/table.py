@@ -11,8 +11,7 @@ import os
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,9 @@ from annotator.errors import RefError, bullet_list
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import make_printable, shell_quoted
 from annotator.items.text_files import read_rows
-from annotator.project.project import ProjectFolder
+
+if TYPE_CHECKING:
+    from annotator.project.project import ProjectFolder
 
 PROPOSALS_FILE = "proposals.csv"
 PROPOSAL_COLUMNS = ("ref", "score", "votes", "name", "model", "extra")
@@ -53,14 +54,9 @@ class ProposalRow(NamedTuple):
             ) from error
 
 
-def proposals_file(project: ProjectFolder) -> Path:
-    """Return the path of a project's proposals.csv."""
-    return project.folder / PROPOSALS_FILE
-
-
 def has_proposals(project: ProjectFolder) -> bool:
     """Return whether a project has a proposals.csv."""
-    return os.path.lexists(proposals_file(project))
+    return os.path.lexists(project.proposals_file)
 
 
 def read_proposals(project: ProjectFolder) -> Iterator[ProposalRow]:
@@ -69,7 +65,7 @@ def read_proposals(project: ProjectFolder) -> Iterator[ProposalRow]:
     A last line that a crash cut short has no line break, and is skipped. Raises `RefError` that
     names every faulty line.
     """
-    file = proposals_file(project)
+    file = project.proposals_file
     if not os.path.lexists(file):
         return
     problems: list[str] = []

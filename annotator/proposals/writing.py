@@ -11,18 +11,20 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from annotator.detection.detections import iou
-from annotator.detection.proposal import Proposal
 from annotator.errors import ProjectError
 from annotator.items.atomic import Held, lock_file, only_regular
 from annotator.items.refs import Box, Item, make_printable, split_ref
 from annotator.project.item_pool import load_refs
-from annotator.project.project import ProjectFolder
 from annotator.project.refs_csv import NewItem, append_items, has_model_column
 from annotator.proposals.replacing import NEW_ITEM, ReplacedProposals, remove_replaced_items
-from annotator.proposals.table import PROPOSAL_COLUMNS, ProposalRow, proposals_file, read_proposals
+from annotator.proposals.table import PROPOSAL_COLUMNS, ProposalRow, read_proposals
+
+if TYPE_CHECKING:
+    from annotator.detection.proposal import Proposal
+    from annotator.project.project import ProjectFolder
 
 SAME_OBJECT_IOU = 0.7
 """Minimum IoU of two boxes of one class in one image that are the same object."""
@@ -239,7 +241,7 @@ class ProposalWriter:
 
     def _open(self) -> Any:
         if self.replaced is None:
-            return _open_for_append(proposals_file(self.project))
+            return _open_for_append(self.project.proposals_file)
         return self.replaced.new_file.open("wb", buffering=0)
 
     def _append(self, text: str) -> None:
@@ -249,7 +251,7 @@ class ProposalWriter:
 
     def _unwritable(self, error: OSError) -> ProjectError:
         return ProjectError(
-            f"{make_printable(str(proposals_file(self.project)))} cannot be written: "
+            f"{make_printable(str(self.project.proposals_file))} cannot be written: "
             f"{error.strerror}. Free some space, then run the same command to resume."
         )
 

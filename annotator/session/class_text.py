@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +32,11 @@ from annotator.items.refs import make_printable, shell_quoted
 from annotator.learn.model import make_estimator
 from annotator.learn.rows import normalize_rows
 from annotator.learn.text_prior import MAX_TEXT_SAMPLE, TextPrior, prior_from_scores
-from annotator.project.classes import ClassInfo
 from annotator.project.project import ProjectFolder
-from annotator.project.settings import Settings
+
+if TYPE_CHECKING:
+    from annotator.project.classes import ClassInfo
+    from annotator.project.settings import Settings
 
 SAMPLE_SIZE = 2_000
 """Items whose pictures another network sees, unless `--limit` says otherwise."""
@@ -90,11 +92,6 @@ def class_prompts(info: ClassInfo, tops: Mapping[str, str | None] | None = None)
 
 def _plain(name: str) -> str:
     return " ".join(name.replace("_", " ").replace("-", " ").split())
-
-
-def words_file(project: ProjectFolder) -> Path:
-    """Return the file of the scores of a project's classes."""
-    return project.folder / ".cache" / "words.npz"
 
 
 def compute_class_texts(
@@ -205,7 +202,7 @@ def _write(
         identity=np.array(_identity(project, store)),
         texts=np.array(json.dumps(_texts(project.settings.classes))),
     )  # fmt: skip
-    path = words_file(project)
+    path = project.words_file
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, data.getvalue())
 
@@ -243,7 +240,7 @@ def load_text_prior(
 
 def _read(project: ProjectFolder) -> dict[str, Any] | None:
     try:
-        data = io.BytesIO(words_file(project).read_bytes())
+        data = io.BytesIO(project.words_file.read_bytes())
         with np.load(data, allow_pickle=False) as found:
             texts = json.loads(str(found["texts"]))
             names = ("model", "identity")

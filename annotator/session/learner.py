@@ -9,26 +9,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import compress
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.features.store import FeatureStore
-from annotator.items.ref_table import RefTable
-from annotator.learn.model import FittedModel
-from annotator.learn.ranking import Ranking, Snapshot
-from annotator.learn.strategies import Pick
-from annotator.learn.stratified import MAX_SCORED, AcceptedRows
 from annotator.learn.targets import ONE_CLASS, TagSets, Targets
-from annotator.learn.text_prior import TextPrior
 from annotator.log.entries import PREDICTED, LogState
 from annotator.project.class_tree import ClassTree
 from annotator.project.clusters import Clusters
 from annotator.project.label_sets import join_label
 from annotator.session.label_arrays import LabelArrays, LoggedLabels, RowLookup
 from annotator.session.pool_features import PoolFeatures
-from annotator.session.queue import Queue
+
+if TYPE_CHECKING:
+    from annotator.features.store import FeatureStore
+    from annotator.items.ref_table import RefTable
+    from annotator.learn.ranking import Ranking, Snapshot
+    from annotator.learn.strategies import Pick
+    from annotator.learn.stratified import AcceptedRows
+    from annotator.learn.text_prior import TextPrior
+    from annotator.session.queue import Queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +136,21 @@ class Learner:
     @property
     def predicts_by_name(self) -> bool:
         """True while the model knows no label, only the names of the classes."""
-        model = self.ranking.model if self.ranking else None
+        if self.ranking is None:
+            return False
+        from annotator.learn.model import FittedModel
+
+        model = self.ranking.model
         return isinstance(model, FittedModel) and not model.n
 
     def is_by_name(self, proba: Mapping[str, float] | None, counts: Mapping[str, int]) -> bool:
         """Return whether the likeliest class has no label yet: its name alone speaks for it."""
-        model = self.ranking.model if self.ranking else None
-        if not proba or not isinstance(model, FittedModel) or not model.text_weight:
+        if not proba or self.ranking is None:
+            return False
+        from annotator.learn.model import FittedModel
+
+        model = self.ranking.model
+        if not isinstance(model, FittedModel) or not model.text_weight:
             return False
         return not counts.get(max(proba, key=proba.__getitem__), 0)
 
@@ -243,6 +252,8 @@ def make_snapshot(
     Labels that a model gave are left out: a model learns nothing from itself. With `multi` a
     label is a set of classes; parents of classes then have no part in learning.
     """
+    from annotator.learn.ranking import Snapshot
+
     tree = tree or ClassTree({})
     known = known or LabelArrays(tree.is_within, multi=multi)
     labels = known.labels(state, classes, rows_of, features.size)
@@ -279,6 +290,8 @@ def _accepted_rows(
     """Return the rows that `finish` accepted from the model; their order in the log is random."""
     if not len(labels.accepted):
         return None
+    from annotator.learn.stratified import MAX_SCORED, AcceptedRows
+
     rows = features.rows(labels.accepted[:: -(-len(labels.accepted) // MAX_SCORED)])
     rows = rows[features.usable(rows)]
     audits = np.array([name in labels.certified for name in component], bool)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from annotator.log.entries import LogState
+if TYPE_CHECKING:
+    from annotator.log.entries import LogState
 
 CHECK = "check"
 """The `picked_by` of the items of a check."""

@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +22,13 @@ from annotator.log.store import SqliteStore
 from annotator.project.clusters import Clusters, read_clusters
 from annotator.project.hooks import Hooks
 from annotator.project.item_pool import read_priorities
-from annotator.project.project import ProjectFolder
 from annotator.session.learner import Prior, StrategyChoice
 from annotator.session.mode import SessionMode
 from annotator.session.queue import LEASE_SECONDS
 from annotator.session.session import LabelSession
+
+if TYPE_CHECKING:
+    from annotator.project.project import ProjectFolder
 
 
 @dataclass(frozen=True, slots=True)

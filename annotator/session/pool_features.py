@@ -7,14 +7,15 @@ some items.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.features.store import FeatureStore
-from annotator.items.ref_table import RefTable
-from annotator.learn.strategies import Pick
+if TYPE_CHECKING:
+    from annotator.features.store import FeatureStore
+    from annotator.items.ref_table import RefTable
+    from annotator.learn.strategies import Pick
 
 
 class PoolFeatures:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from annotator.log.entries import Entry, LogState
 from annotator.project.label_sets import count_classes
+
+if TYPE_CHECKING:
+    from annotator.log.entries import Entry, LogState
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,10 @@ from annotator.errors import StoreError
 from annotator.items.ref_table import RefTable
 from annotator.learn.strategies import Pick
 from annotator.log.agreement import REPEAT
-from annotator.log.entries import Entry
 from annotator.log.store import Lease, Store, new_holder
+
+if TYPE_CHECKING:
+    from annotator.log.entries import Entry
 
 LEASE_SECONDS = 120.0
 WITHIN = "within"

@@ -10,29 +10,31 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.features.store import FeatureStore
 from annotator.items.refs import Item
-from annotator.learn.ranking import Ranking, Snapshot, learn
-from annotator.learn.strategies import Pick
 from annotator.log.agreement import REPEAT, RepeatSampler, is_repeat, latest_answer
 from annotator.log.entries import CORRECTION, Action, Entry, OwnOpinions
 from annotator.log.prequential import is_equal
-from annotator.log.store import Store
 from annotator.log.writer import LogWriter
 from annotator.project.class_tree import ClassTree
-from annotator.project.clusters import Clusters
 from annotator.project.label_sets import check_labels, class_probabilities
 from annotator.session.learner import Learner, Prior, StrategyChoice
 from annotator.session.mode import AnsweredByPeople, SessionMode
 from annotator.session.progress import Progress, count_progress
 from annotator.session.queue import LEASE_SECONDS, Queue
 from annotator.session.refine import REFINE, RefinedItems, Refinement, narrow_probabilities
+
+if TYPE_CHECKING:
+    from annotator.features.store import FeatureStore
+    from annotator.learn.ranking import Ranking, Snapshot
+    from annotator.learn.strategies import Pick
+    from annotator.log.store import Store
+    from annotator.project.clusters import Clusters
 
 
 class LabelSession:
@@ -387,6 +389,8 @@ class LabelSession:
 
     def learn(self) -> Ranking | None:
         """Fit on all labels so far, here and now, and ask by the result; None without features."""
+        from annotator.learn.ranking import learn
+
         snapshot = self.snapshot()
         if snapshot is None:
             return None

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from annotator.errors import ProjectError
 from annotator.learn.model import load_estimator
-from annotator.learn.registry import DEFAULT_STRATEGY, STRATEGIES
+from annotator.learn.registry import STRATEGIES
+from annotator.learn.strategies import DEFAULT_STRATEGY
 from annotator.simulate.metrics import METRICS
 
 CEILING = "ceiling"

@@ -5,29 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 from annotator.errors import AnnotatorError, StoreError
-from annotator.features.store import FeatureStore
 from annotator.items.listing import SkippedFiles
 from annotator.items.refs import format_duration, make_printable
-from annotator.learn.text_prior import is_same_text
-from annotator.project.hooks import Hooks
 from annotator.project.project import SETTINGS_FILE, ProjectFolder
-from annotator.session.class_text import NameScores
-from annotator.session.session import LabelSession
-from annotator.terminal.caps import TerminalCapabilities
-from annotator.terminal.pacing import Pacer
 from annotator.tui import changes, messages
-from annotator.tui.finder import ItemFinder
-from annotator.tui.host import ScreenHost
-from annotator.tui.key_repeat import Pace
-from annotator.tui.keymaps import Keymap
 from annotator.tui.label import text as label_text
 from annotator.tui.label.near_duplicates import LOOKUP_SECONDS, NearDuplicates
 from annotator.tui.label.screen import LabelScreen
-from annotator.tui.label.strategy_dialog import strategy_title
-from annotator.tui.pages.open import open_similar
-from annotator.tui.pages.screen import PageScreen
 from annotator.tui.project_app import PaletteChoice, ProjectApp
 from annotator.tui.workers import (
     FeatureOpener,
@@ -40,6 +27,19 @@ from annotator.tui.workers import (
     make_poster,
     no_features_message,
 )
+
+if TYPE_CHECKING:
+    from annotator.features.store import FeatureStore
+    from annotator.project.hooks import Hooks
+    from annotator.session.class_text import NameScores
+    from annotator.session.session import LabelSession
+    from annotator.terminal.caps import TerminalCapabilities
+    from annotator.terminal.pacing import Pacer
+    from annotator.tui.finder import ItemFinder
+    from annotator.tui.host import ScreenHost
+    from annotator.tui.key_repeat import Pace
+    from annotator.tui.keymaps import Keymap
+    from annotator.tui.pages.screen import PageScreen
 
 GROWTH_SECONDS = 5.0
 """Seconds between two looks at features that are still being computed."""
@@ -212,6 +212,8 @@ class LabelApp(ProjectApp):
     def _show_change(self, words: str) -> None:
         """Show what has changed, and say it in the header of the screen in view."""
         if words:
+            from annotator.tui.pages.screen import PageScreen
+
             screen = self.screen if isinstance(self.screen, PageScreen) else self.label_screen
             screen.say(words, "text", 8)
         if self._opening is None:
@@ -246,6 +248,8 @@ class LabelApp(ProjectApp):
 
     def _take_names(self, names: NameScores, *, grows: bool) -> None:
         """Start from the names of the classes, or have them read once if that is possible here."""
+        from annotator.learn.text_prior import is_same_text
+
         learner = self.session.learner
         if names.classes != learner.classes:
             return  # those before the last change; the names of others are on their way
@@ -331,7 +335,7 @@ class LabelApp(ProjectApp):
         elif self.session.learner.predicts_by_name:
             words.append("predictions from the names alone")
         else:
-            words.append(strategy_title(self.session.strategy))
+            words.append(label_text.strategy_title(self.session.strategy))
         self.label_screen.header.activity(" · ".join(words))
         group = self.near_duplicates.answers_group
         walk = self.label_screen.walk.badge
@@ -378,6 +382,8 @@ class LabelApp(ProjectApp):
 
     def on_page_screen_similar(self, message: PageScreen.Similar) -> None:
         """Open a page of the items most similar to one."""
+        from annotator.tui.pages.open import open_similar
+
         open_similar(self, message.ref, message.label)
 
     @property

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from annotator.errors import AnnotatorError, ProjectError
 from annotator.items.refs import make_printable, plural, shell_quoted
 from annotator.project.class_tree import ClassTree
 from annotator.project.classes import ClassInfo
-from annotator.project.project import ProjectFolder
-from annotator.project.settings import Settings
 from annotator.project.watching import ItemChange, SettingsChange, keep_order
-from annotator.session.session import LabelSession
 from annotator.tui.keymaps import Keymap, make_keymap
+
+if TYPE_CHECKING:
+    from annotator.project.project import ProjectFolder
+    from annotator.project.settings import Settings
+    from annotator.session.session import LabelSession
 
 _MOST_NAMES = 5
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 from annotator.errors import AnnotatorError
 from annotator.items.listing import SkippedFiles
 from annotator.project import item_pool
-from annotator.project.project import ProjectFolder
 from annotator.project.watching import RefsWatch
+
+if TYPE_CHECKING:
+    from annotator.project.project import ProjectFolder
 
 FoundItems = Sequence[str] | SkippedFiles | AnnotatorError
 """More refs of the pool; or its end, with the files that were skipped; or an error."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.table import Table
 from rich.text import Text
@@ -14,9 +14,11 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from annotator.items.refs import make_printable
-from annotator.project.settings import ClassInfo
-from annotator.tui.commands import Command
-from annotator.tui.keymaps import Keymap
+
+if TYPE_CHECKING:
+    from annotator.project.settings import ClassInfo
+    from annotator.tui.commands import Command
+    from annotator.tui.keymaps import Keymap
 
 _ABOUT = (
     "Every answer is on disk before the next image shows. You may quit, lose the connection or "

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from textual.screen import Screen
 
-from annotator.errors import AnnotatorError
 from annotator.images import ImageFolder
-from annotator.project.project import ProjectFolder
-from annotator.session.session import LabelSession
-from annotator.terminal.caps import TerminalCapabilities
-from annotator.terminal.pacing import Pacer
-from annotator.terminal.sheet import LoadCrop
+
+if TYPE_CHECKING:
+    from annotator.errors import AnnotatorError
+    from annotator.project.project import ProjectFolder
+    from annotator.session.session import LabelSession
+    from annotator.terminal.caps import TerminalCapabilities
+    from annotator.terminal.pacing import Pacer
+    from annotator.terminal.sheet import LoadCrop
 
 Result = TypeVar("Result")
 

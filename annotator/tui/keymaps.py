@@ -11,10 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from annotator.errors import ProjectError, bullet_list
 from annotator.items.refs import make_printable
-from annotator.project.settings import ClassInfo
+
+if TYPE_CHECKING:
+    from annotator.project.settings import ClassInfo
 
 Action = tuple[str, str]
 """(`LABEL`, class name) or (command name, "")."""

@@ -16,11 +16,8 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from annotator.errors import AnnotatorError, TerminalError
-from annotator.log.entries import LogState
-from annotator.project.project import ProjectFolder
 from annotator.session.mode import AskedSample, AuditMeter, SessionMode
 from annotator.session.open import open_session
-from annotator.terminal.caps import TerminalCapabilities
 from annotator.tui.finder import ItemFinder
 from annotator.tui.key_repeat import Pace
 from annotator.tui.keymaps import Keymap, make_keymap
@@ -32,6 +29,10 @@ if TYPE_CHECKING:
 
     from annotator.curate.review_evidence import Evidence
     from annotator.curate.review_queues import ReviewQueues
+    from annotator.log.entries import LogState
+    from annotator.project.project import ProjectFolder
+    from annotator.session.learner import Prior
+    from annotator.terminal.caps import TerminalCapabilities
     from annotator.tui.app import LabelApp
     from annotator.tui.host import ScreenHost
     from annotator.tui.review.app import ReviewApp
@@ -119,7 +120,6 @@ def prepare_label_app(
     watch: bool = False,
 ) -> Iterator[LabelApp]:
     """Yield the app that labels a project, with an open session."""
-    from annotator.proposals import load_proposal_prior
     from annotator.tui.app import LabelApp
 
     mode = SessionMode(repeats=project.settings.repeats)
@@ -133,7 +133,7 @@ def prepare_label_app(
             sample=audit.sample, first=audit.first, meter=audit.meter,
         )  # fmt: skip
     failures: SimpleQueue[str] = SimpleQueue()
-    prior = load_proposal_prior(project, blind=audit is not None)
+    prior = _load_prior(project, blind=audit is not None)
     with open_session(
         project, annotator, mode=mode, prior=prior, on_hook_failure=failures.put
     ) as opened:
@@ -145,6 +145,15 @@ def prepare_label_app(
             compute_features=features, hooks=opened.hooks, hook_failures=failures,
             opening=opening, watch=watch,
         )  # fmt: skip
+
+
+def _load_prior(project: ProjectFolder, blind: bool) -> Prior | None:
+    """Return the predictions of the proposals; None if there are none."""
+    if not os.path.lexists(project.proposals_file):
+        return None
+    from annotator.proposals import load_proposal_prior
+
+    return load_proposal_prior(project, blind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
-from annotator.errors import AnnotatorError
-from annotator.features.store import FeatureStore
-from annotator.learn.label_conflicts import Contradiction
-from annotator.learn.ranking import Ranking
-from annotator.project.watching import ItemChange, SettingsChange
-from annotator.session.class_text import NameScores
-from annotator.tui.finder import FoundItems
+if TYPE_CHECKING:
+    from annotator.errors import AnnotatorError
+    from annotator.features.store import FeatureStore
+    from annotator.learn.label_conflicts import Contradiction
+    from annotator.learn.ranking import Ranking
+    from annotator.project.watching import ItemChange, SettingsChange
+    from annotator.session.class_text import NameScores
+    from annotator.tui.finder import FoundItems
 
 
 @dataclass

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.app import App
@@ -15,14 +15,16 @@ from textual.binding import Binding, BindingType
 
 from annotator.errors import AnnotatorError, ProjectError
 from annotator.items.refs import make_printable
-from annotator.project.project import ProjectFolder
-from annotator.terminal.caps import TerminalCapabilities
 from annotator.tui.host import crop_loader
 from annotator.tui.key_queue import KeyQueue
 from annotator.tui.picture.driver import driver_for
 from annotator.tui.picture.picture import PictureView
 from annotator.tui.themes import DEFAULT, THEMES
 from annotator.tui.widgets.choices import Choice, ChoiceScreen
+
+if TYPE_CHECKING:
+    from annotator.project.project import ProjectFolder
+    from annotator.terminal.caps import TerminalCapabilities
 
 _SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 

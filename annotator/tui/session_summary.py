@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from annotator.items.refs import format_duration, format_interval, format_percent, make_printable
-from annotator.learn.error_estimate import ErrorEstimate
 from annotator.project.label_sets import NO_CLASS
-from annotator.session.session import LabelSession
-from annotator.tui.key_repeat import Pace
+
+if TYPE_CHECKING:
+    from annotator.learn.error_estimate import ErrorEstimate
+    from annotator.session.session import LabelSession
+    from annotator.tui.key_repeat import Pace
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,17 +22,15 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 
 from annotator.errors import AnnotatorError, FeatureError
-from annotator.features.growing import BUSY_MESSAGE, open_partial_features
 from annotator.features.store import FeatureStore
 from annotator.items.processes import annotator_command
-from annotator.items.ref_table import RefTable
-from annotator.learn.label_conflicts import find_contradictions
-from annotator.learn.ranking import Snapshot, learn
-from annotator.learn.targets import number_labels
-from annotator.project.project import ProjectFolder
 from annotator.project.watching import IDLE_TIMES, FileWatch, RefsWatch, SettingsWatch
-from annotator.session.class_text import find_name_scores, words_file
 from annotator.tui import messages
+
+if TYPE_CHECKING:
+    from annotator.items.ref_table import RefTable
+    from annotator.learn.ranking import Snapshot
+    from annotator.project.project import ProjectFolder
 
 Post = Callable[[Any], object]
 LOOK_SECONDS = 1.0
@@ -58,6 +56,9 @@ class FitWorker:
         while True:
             snapshot = self._asked.get()
             try:
+                from annotator.learn.label_conflicts import find_contradictions
+                from annotator.learn.ranking import learn
+
                 ranking = learn(snapshot, self._seed)
                 self._post(messages.RankingLearned(ranking))
                 if found := find_contradictions(snapshot, ranking, fresh.places(snapshot)):
@@ -76,6 +77,8 @@ class NewLabels:
 
     def places(self, snapshot: Snapshot) -> NDArray[np.int64]:
         """Return the places of the new labels; none in the first snapshot."""
+        from annotator.learn.targets import number_labels
+
         now = snapshot.rows * len(snapshot.classes) + number_labels(snapshot.y)
         before, self._known = self._known, now
         return np.flatnonzero(~np.isin(now, now if before is None else before))
@@ -162,7 +165,7 @@ class ProjectWatcher:
     ) -> None:
         """Take the project as it is now for known; `known` returns the items of the session."""
         self._items, self._settings = items, SettingsWatch(project)
-        self._names = FileWatch(words_file(project))
+        self._names = FileWatch(project.words_file)
         self._known, self._post, self._taken = known, post, threading.Event()
 
     def start(self) -> None:
@@ -236,6 +239,8 @@ def _first_line(narration: str) -> str:
 
 def computed_elsewhere(narration: str) -> bool:
     """Return whether a child failed only because another session computes the same features."""
+    from annotator.features.growing import BUSY_MESSAGE
+
     return BUSY_MESSAGE in narration
 
 
@@ -257,6 +262,9 @@ class FeatureOpener:
         _thread("open", self._run)
 
     def _run(self) -> None:
+        from annotator.features.growing import open_partial_features
+        from annotator.session.class_text import find_name_scores
+
         folder = self._project.features_folder
         growing = open_partial_features(folder)
         try:

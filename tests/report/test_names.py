@@ -19,7 +19,7 @@ from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import Settings
 from annotator.report.status import format_status, project_status
-from annotator.session.class_text import compute_class_texts, words_file
+from annotator.session.class_text import compute_class_texts
 from tests.features.paired_checkpoints import save_paired_checkpoint
 
 
@@ -64,5 +64,5 @@ def test_the_names_from_none_over_a_model_to_a_renamed_class(tmp_path: Path) -> 
     found, text = names(project)
     assert (found["classes"], found["weight"]) == (["cat"], None)
     assert f"annotator words {project.folder}" in found["problem"] and found["problem"] in text
-    words_file(project).write_bytes(b"damaged")
+    project.words_file.write_bytes(b"damaged")
     assert names(project)[0] is None

@@ -29,7 +29,6 @@ from annotator.session.class_text import (
     find_name_scores,
     load_text_prior,
     require_text_model,
-    words_file,
 )
 from tests.features.paired_checkpoints import KINDS, save_paired_checkpoint
 
@@ -194,7 +193,7 @@ def test_a_damaged_file_is_as_good_as_none(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     store = with_features(project, str(net))
     compute_class_texts(project, store, PairedTowers(str(net), device="cpu"))
-    file = words_file(project)
+    file = project.words_file
     file.write_bytes(file.read_bytes()[:-40])
     assert load_text_prior(project, store) is None
     assert "annotator words" in explain_no_words(project, store)

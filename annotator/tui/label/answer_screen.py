@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
 from annotator.items.refs import Item, make_printable
-from annotator.log.entries import Entry
 from annotator.project.label_sets import join_label
 from annotator.session.late import describe_beaten
 from annotator.tui.host import ScreenHost, crop_loader
-from annotator.tui.key_repeat import Pace
-from annotator.tui.keymaps import Keymap
 from annotator.tui.label.filmstrip import Filmstrip
-from annotator.tui.label.near_duplicates import NearDuplicates
 from annotator.tui.label.question_screen import QuestionScreen
 from annotator.tui.label.sidebar import Sidebar
 from annotator.tui.label.walk import Walk
-from annotator.tui.picture.picture import PictureView
+
+if TYPE_CHECKING:
+    from annotator.log.entries import Entry
+    from annotator.tui.commands import Command
+    from annotator.tui.key_repeat import Pace
+    from annotator.tui.keymaps import Keymap
+    from annotator.tui.label.near_duplicates import NearDuplicates
+    from annotator.tui.picture.picture import PictureView
 
 
 class AnswerScreen(QuestionScreen):
@@ -45,6 +49,18 @@ class AnswerScreen(QuestionScreen):
         load = crop_loader(self.project)
         self.filmstrip = Filmstrip(self.walk, picture, load, id="filmstrip")
         self.sidebar = Sidebar(self.session, self.walk, keymap, pace, target, id="sidebar")
+
+    def perform(self, name: str, argument: str = "") -> None:
+        """Carry out a command, or label with the class `argument`, if that is live."""
+        raise NotImplementedError
+
+    def is_live(self, name: str) -> bool:
+        """Return whether a command, or labelling, does something now."""
+        raise NotImplementedError
+
+    def live_commands(self) -> Sequence[Command[Any]]:
+        """Return the commands that do something now."""
+        raise NotImplementedError
 
     def show_near_duplicates(self) -> None:
         """Show under the picture how many near-duplicates of the item are open."""

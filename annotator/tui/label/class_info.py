@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,10 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from annotator.items.refs import Item
-from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo
-from annotator.terminal.caps import TerminalCapabilities
-from annotator.terminal.pacing import Pacer
 from annotator.terminal.sheet import Sheet, SheetComposer
 from annotator.tui.host import crop_loader
 from annotator.tui.label.class_list import describe_class
@@ -22,6 +19,11 @@ from annotator.tui.pages.mosaic import Mosaic
 from annotator.tui.styled_text import Line, wrap_text
 from annotator.tui.widgets.bars import KeyBar, KeyHint
 from annotator.tui.widgets.lines import Lines
+
+if TYPE_CHECKING:
+    from annotator.project.project import ProjectFolder
+    from annotator.terminal.caps import TerminalCapabilities
+    from annotator.terminal.pacing import Pacer
 
 MOST = 48
 _NOTHING = "annotator.toml does not describe this class. Add a description, a link or examples."

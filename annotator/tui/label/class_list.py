@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 from textual import events
@@ -18,8 +18,6 @@ from textual.message import Message
 
 from annotator.items.refs import make_printable
 from annotator.project.class_tree import ClassTree
-from annotator.project.settings import ClassInfo
-from annotator.session.session import LabelSession
 from annotator.tui.keymaps import LABEL, Action
 from annotator.tui.styled_text import (
     Line,
@@ -31,6 +29,10 @@ from annotator.tui.styled_text import (
 )
 from annotator.tui.widgets.choices import Choice
 from annotator.tui.widgets.lines import Lines
+
+if TYPE_CHECKING:
+    from annotator.project.settings import ClassInfo
+    from annotator.session.session import LabelSession
 
 INDENT = "  "
 """The indent of a class below another one."""

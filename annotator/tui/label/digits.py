@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from annotator.items.refs import Item
-from annotator.session.session import LabelSession
-from annotator.tui.keymaps import Keymap
-from annotator.tui.label.walk import Walk
+if TYPE_CHECKING:
+    from annotator.items.refs import Item
+    from annotator.session.session import LabelSession
+    from annotator.tui.keymaps import Keymap
+    from annotator.tui.label.walk import Walk
 
 
 class PictureKeys:

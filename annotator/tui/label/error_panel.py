@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,18 +19,7 @@ from annotator.items.refs import (
     format_share,
     plural,
 )
-from annotator.learn.error_estimate import LEAST_N_EFF, ErrorEstimate, Interval
-from annotator.learn.ranking import Ranking
-from annotator.learn.registry import DRAWING_STRATEGIES
-from annotator.learn.stopping import (
-    RARE_SHARE,
-    EstimatePoint,
-    StoppingAdvice,
-    advise_stopping,
-    forecast_labels,
-)
-from annotator.session.session import LabelSession
-from annotator.tui.curves.plot import Chart, Series, axis_ticks, plot_curves
+from annotator.learn.strategies import DRAWING_STRATEGIES
 from annotator.tui.styled_text import (
     Line,
     clip_end,
@@ -37,6 +27,16 @@ from annotator.tui.styled_text import (
     line_width,
     wrap_text,
 )
+
+if TYPE_CHECKING:
+    from annotator.learn.error_estimate import ErrorEstimate, Interval
+    from annotator.learn.ranking import Ranking
+    from annotator.learn.stopping import (
+        EstimatePoint,
+        StoppingAdvice,
+    )
+    from annotator.session.session import LabelSession
+    from annotator.tui.curves.plot import Chart
 
 ESTIMATED = "estimated error, whole pool"
 NARROW = ("estimated pool error", "est. pool error")
@@ -93,6 +93,8 @@ def pool_error_state(session: LabelSession, target: float | None) -> PoolErrorSt
     ranking = session.ranking
     if ranking is None or session.blind:
         return PoolErrorState(classes=session.classes, target=target)
+    from annotator.learn.stopping import advise_stopping, forecast_labels
+
     points = ranking.past.points
     labels = forecast_labels(points, target) if target is not None else None
     missing = labels - points[-1].labels if labels is not None else None
@@ -125,6 +127,8 @@ def _rare(session: LabelSession, ranking: Ranking) -> RareClass | None:
     if estimate is not None and estimate.shown and estimate.shares:
         share = estimate.shares[ranking.classes.index(name)]
         of_pool = share.value
+        from annotator.learn.error_estimate import Interval
+
         # The pool has at least the items that were found.
         counts = (
             max(progress.items * value, found) for value in (share.value, share.low, share.high)
@@ -165,6 +169,8 @@ def error_lines(
     if found is None:
         soon = wait
         if state.estimate is not None:
+            from annotator.learn.error_estimate import LEAST_N_EFF
+
             soon = f"n_eff {state.estimate.n_eff:.1f}, shown from {LEAST_N_EFF:.0f}"
         return [[(f" {title}", "title")], [(f" {clip_end(soon, cells - 2)}", "dim")]]
     worth: Line = [(f"n_eff {found.n_eff:.0f} ", "dim")]
@@ -193,6 +199,8 @@ def history_lines(state: PoolErrorState, cells: int, rows: int) -> list[Line]:
 
 
 def _history(state: PoolErrorState, cells: int, rows: int) -> list[Line]:
+    from annotator.tui.curves.plot import axis_ticks, plot_curves
+
     whole = error_chart(state)
     chart = replace(whole, series=(replace(whole.series[0], mark=""),))  # too low for signs
     # The first intervals are wide; the scale fits the last ones.
@@ -254,6 +262,8 @@ def rare_lines(state: PoolErrorState, cells: int, key: str) -> list[Line]:
     rare = state.rare
     if rare is None:
         return []
+    from annotator.learn.stopping import RARE_SHARE
+
     name = clip_end(rare.name, cells - 12)
     if rare.hunted:
         lines: list[Line] = [[(f" hunting {name}", "title")]]
@@ -305,6 +315,8 @@ def share_lines(state: PoolErrorState, cells: int, most: int) -> list[Line]:
 
 def error_chart(state: PoolErrorState) -> Chart:
     """Return the chart of the estimates over the labels, in their 90 % intervals."""
+    from annotator.tui.curves.plot import Chart, Series
+
     points: Sequence[EstimatePoint] = state.points
     columns = ((p.labels, p.error, p.low, p.high) for p in points)
     x, y, low, high = np.array(list(columns), float).reshape(-1, 4).T

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.segment import Segment
 from textual import events
@@ -13,17 +13,19 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from annotator.items.refs import Item
 from annotator.terminal.backend import Area, Backend, Cell, Payload, Quality
 from annotator.terminal.picture_cache import BytesLRU
 from annotator.terminal.requests import EncodeJob, PictureRequest
-from annotator.terminal.sheet import LoadCrop
-from annotator.tui.label.walk import PastAnswer, Walk
 from annotator.tui.picture.encoder import EncodeResult, PictureEncoder
-from annotator.tui.picture.picture import PictureView
 from annotator.tui.picture.strips import cells_to_segments, render_uncached
 from annotator.tui.styled_text import ROLES, clip_end
 from annotator.tui.workers import make_poster
+
+if TYPE_CHECKING:
+    from annotator.items.refs import Item
+    from annotator.terminal.sheet import LoadCrop
+    from annotator.tui.label.walk import PastAnswer, Walk
+    from annotator.tui.picture.picture import PictureView
 
 COLUMNS, ROWS = 10, 4
 """Cells of one small picture; its label has a row under it."""

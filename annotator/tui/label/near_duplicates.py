@@ -11,22 +11,23 @@ import subprocess
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from annotator.images import near_duplicates
-from annotator.images.near_duplicates import Fingerprints
 from annotator.items.processes import annotator_command
-from annotator.items.ref_table import RefTable
-from annotator.items.refs import Item
-from annotator.learn.nearest import CosineIndex
 from annotator.log.agreement import REPEAT
-from annotator.log.entries import Entry
-from annotator.project.project import ProjectFolder
-from annotator.session.pool_features import PoolFeatures
-from annotator.session.session import LabelSession
 from annotator.tui import messages
+
+if TYPE_CHECKING:
+    from annotator.images.near_duplicates import Fingerprints
+    from annotator.items.ref_table import RefTable
+    from annotator.items.refs import Item
+    from annotator.learn.nearest import CosineIndex
+    from annotator.log.entries import Entry
+    from annotator.project.project import ProjectFolder
+    from annotator.session.pool_features import PoolFeatures
+    from annotator.session.session import LabelSession
 
 LOOKUP_SECONDS = 0.2
 """Seconds between two looks at the item on screen."""
@@ -167,12 +168,14 @@ class DuplicateFinder:
                 self._post(messages.NearDuplicatesFound(query.ref, found))
 
     def _find(self, query: DuplicateQuery) -> list[str]:
+        from annotator.images.near_duplicates import fingerprints_version, load_fingerprints
+
         row, refs, features = query.row, query.refs, query.features
         cache = self._project.fingerprints_file
-        version = near_duplicates.fingerprints_version(cache)
+        version = fingerprints_version(cache)
         if version != self._version:
             self._version = version
-            self._fingerprints = near_duplicates.load_fingerprints(cache, refs)
+            self._fingerprints = load_fingerprints(cache, refs)
         rows: set[int] = set()
         if self._fingerprints is not None and row < len(self._fingerprints.table):
             rows.update(self._fingerprints.near_duplicates(row).tolist())
@@ -182,14 +185,17 @@ class DuplicateFinder:
         return [refs[place] for place in sorted(rows)]
 
     def _by_features(self, row: int, count: int, features: PoolFeatures) -> list[int]:
+        from annotator.images.near_duplicates import SCALE_RANK, cosine_threshold
+        from annotator.learn.nearest import CosineIndex
+
         vector = features.vector(row)
         if vector is None:
             return []
         matrix = features.store.matrix
         if self._nearest is None or self._nearest.matrix is not matrix:
             self._nearest = CosineIndex(matrix, grows=features.available is not None)
-        near = self._nearest.best(vector, near_duplicates.SCALE_RANK + 1)
-        least = near_duplicates.cosine_threshold(near.scores[None])[0]
+        near = self._nearest.best(vector, SCALE_RANK + 1)
+        least = cosine_threshold(near.scores[None])[0]
         wanted = set(near.rows[near.scores >= least].tolist())
         pool = features.rows(np.arange(count))
         return np.flatnonzero(np.isin(pool, list(wanted))).tolist()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -24,12 +24,14 @@ from annotator.session.price_list import (
     PriceList,
     price_list,
 )
-from annotator.tui.host import ScreenHost
-from annotator.tui.key_repeat import Pace
 from annotator.tui.styled_text import Line, wrap_text
 from annotator.tui.widgets.bars import KeyBar, KeyHint
 from annotator.tui.widgets.lines import Lines
 from annotator.tui.workers import make_poster
+
+if TYPE_CHECKING:
+    from annotator.tui.host import ScreenHost
+    from annotator.tui.key_repeat import Pace
 
 NO_PRICES = "Prices appear with the first model: it needs features, and labels of two classes."
 

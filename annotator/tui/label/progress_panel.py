@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annotator.items.refs import format_done, format_duration, format_share
 from annotator.log.prequential import WINDOW, PrequentialScores, windowed_mean
-from annotator.session.mode import AuditMeter
-from annotator.session.progress import Progress
 from annotator.tui.label.error_panel import (
     PoolErrorState,
     history_lines,
@@ -28,6 +26,10 @@ from annotator.tui.styled_text import (
     wrap_text,
 )
 from annotator.tui.widgets.lines import Lines
+
+if TYPE_CHECKING:
+    from annotator.session.mode import AuditMeter
+    from annotator.session.progress import Progress
 
 DIFFICULTY = "how hard your questions are"
 USUAL = "half right is usual: they are chosen to be hard"

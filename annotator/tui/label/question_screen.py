@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -15,15 +15,17 @@ from textual.timer import Timer
 from textual.widgets import Input, Label
 
 from annotator.items.refs import Item, make_printable
-from annotator.project.project import ProjectFolder
-from annotator.session.session import LabelSession
 from annotator.tui.commands import CLOSE
 from annotator.tui.key_repeat import KeyRepeatFilter
-from annotator.tui.keymaps import Keymap
 from annotator.tui.picture.picture import PictureArea, PictureView
 from annotator.tui.picture.strips import TightCompositor
 from annotator.tui.widgets.bars import CaptionBar, Header, KeyBar, KeyHint
 from annotator.tui.widgets.notice import Banner
+
+if TYPE_CHECKING:
+    from annotator.project.project import ProjectFolder
+    from annotator.session.session import LabelSession
+    from annotator.tui.keymaps import Keymap
 
 MESSAGE_SECONDS = 4.0
 

@@ -4,40 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
 from annotator.items.refs import make_printable
-from annotator.learn.label_conflicts import Contradiction
-from annotator.log.entries import Entry
-from annotator.session.learner import StrategyChoice
 from annotator.tui.commands import Command, class_hints, command_hints, command_table
-from annotator.tui.curves.screen import CurvesScreen
-from annotator.tui.curves.slices import prepare_slices
-from annotator.tui.help import HelpScreen
 from annotator.tui.keymaps import LABEL
+from annotator.tui.label import openers
 from annotator.tui.label import text as label_text
 from annotator.tui.label.answer_screen import AnswerScreen
-from annotator.tui.label.class_info import ClassInfoScreen
-from annotator.tui.label.class_list import ClassList, class_choices, count_labels
-from annotator.tui.label.error_panel import find_rare_class
+from annotator.tui.label.class_list import ClassList, count_labels
 from annotator.tui.label.filmstrip import Filmstrip
-from annotator.tui.label.glossary import terms_on_screen
-from annotator.tui.label.price_screen import PriceScreen
-from annotator.tui.label.strategy_dialog import make_strategy_dialog, strategy_title
 from annotator.tui.label.text import LabelPhase
-from annotator.tui.label.within import Within, ask_within, within_choices
-from annotator.tui.map.open import open_map
-from annotator.tui.pages.check import choose_check
-from annotator.tui.pages.open import choose_pages, open_similar
-from annotator.tui.pages.search_dialog import open_search
-from annotator.tui.rapid.open import open_rapid, rapid_refusal
 from annotator.tui.widgets.bars import KeyBar, KeyHint
-from annotator.tui.widgets.choices import Choice, ChoiceScreen
-from annotator.tui.widgets.lines import Lines
+from annotator.tui.widgets.choices import Choice
 from annotator.tui.widgets.notice import Notice
+
+if TYPE_CHECKING:
+    from annotator.learn.label_conflicts import Contradiction
+    from annotator.log.entries import Entry
 
 
 class LabelScreen(AnswerScreen):
@@ -216,7 +204,7 @@ class LabelScreen(AnswerScreen):
         self.set_class(label_text.is_roomy(event.size) and self.filmstrip.is_possible, "-roomy")
         self.sidebar.allot_rows(event.size.height - (3 if flat else 4))
 
-    # --- views and dialogs
+    # --- views
 
     def toggle_prediction(self) -> None:
         """Hide the model's prediction, or show it again."""
@@ -231,68 +219,6 @@ class LabelScreen(AnswerScreen):
         self.say(on if group else "an answer holds for one item again")
         self.show_near_duplicates()
         self.host.show_activity()
-
-    def choose_strategy(self) -> None:
-        """Ask how items are picked, and pick them so from the next on."""
-        session = self.session
-        rare = None if session.multi else find_rare_class(session)
-
-        def choose(strategy: StrategyChoice | Within | None) -> None:
-            if isinstance(strategy, Within):
-                ask_within(self.host, strategy)
-            elif strategy is not None and strategy != session.strategy:
-                session.choose_strategy(strategy)
-                self.say(f"from the next item on: {strategy_title(strategy)}")
-                self.host.learn()
-                self.host.show_activity()
-
-        parts = within_choices(self.host)
-        dialog = make_strategy_dialog(count_labels(session), session.strategy, rare, parts)
-        self.host.push_screen(dialog, choose)
-
-    def show_curves(self) -> None:
-        """Show the curves at full size."""
-        target = self.project.settings.target_error
-        prepare = partial(prepare_slices, self.host)
-        self.host.push_screen(CurvesScreen(self.session, self.keymap, self.pace, target, prepare))
-
-    def show_prices(self) -> None:
-        """Show what each promise of `finish` would cost and spare."""
-        self.host.push_screen(PriceScreen(self.host, self.pace))
-
-    def find_class(self) -> None:
-        """Ask for a class by a few letters, and label with it."""
-        session, hidden = self.session, self.sidebar.hides_prediction
-        asked = self.walk.item
-
-        def label(name: str | None) -> None:
-            if name is not None and self.walk.item == asked:
-                self.perform(LABEL, name)
-
-        infos, keys = self.project.settings.classes, self.keymap.classes
-        shares = None if hidden else self.walk.prediction
-        choices = class_choices(infos, keys, session.progress.classes, shares)
-        dialog = ChoiceScreen(choices, heading="Find a class", does="enter labels with it")
-        self.host.push_screen(dialog, label)
-
-    def open_similar(self) -> None:
-        """Open pages of the items most similar to the one in view."""
-        answer = self.walk.answer
-        ref, label = (answer.ref, answer.label or "") if answer is not None else ("", "")
-        open_similar(self.host, ref, "" if self.session.multi else label)
-
-    def show_class_info(self) -> None:
-        """Show what the classes mean, the most probable class of the item first."""
-        shares = (None if self.sidebar.hides_prediction else self.walk.prediction) or {}
-        first = max(shares, key=shares.__getitem__) if shares else ""
-        host = self.host
-        host.push_screen(ClassInfoScreen(self.project, host.caps, host.pacer, first))
-
-    def show_help(self) -> None:
-        """Show all keys, and the terms that are on screen."""
-        terms = terms_on_screen("\n".join(lines.text for lines in self.query(Lines)))
-        classes = self.project.settings.classes if self.is_live(LABEL) else ()
-        self.host.push_screen(HelpScreen(self.keymap, self.live_commands(), classes, terms))
 
 
 _ASKED = (LabelPhase.ASKING, LabelPhase.AUDITING)
@@ -384,26 +310,26 @@ COMMANDS: dict[str, Command[LabelScreen]] = command_table(
     ),
     Command(
         "pages", "pages", "Label pages of many items: accept predictions, find a class.",
-        lambda screen: choose_pages(screen.host), _asking,
+        openers.offer_pages, _asking,
     ),
     Command(
         "rapid", "rapid", "See a fast stream of items; one key marks one class.",
-        lambda screen: open_rapid(screen.host), _asking,
-        works=lambda screen: not rapid_refusal(screen.host.caps, screen.session),
+        openers.show_rapid, _asking,
+        works=lambda screen: not label_text.rapid_refusal(screen.host.caps, screen.session),
     ),
     Command(
         "similar", "similar", "Show a page of the items most similar to this one.",
-        LabelScreen.open_similar,
+        openers.show_similar,
         lambda screen: _asking(screen) or (_walks(screen) and not screen.session.blind),
         works=lambda screen: screen.session.has_features,
     ),
     Command(
         "search", "search", "Find items by name, class, state, similarity or words.",
-        lambda screen: open_search(screen.host), _asking_or_done,
+        openers.show_search, _asking_or_done,
     ),
     Command(
         "map", "map", "Show all items as a map, near each other if they look alike.",
-        lambda screen: open_map(screen.host), _asking_or_done,
+        openers.show_map, _asking_or_done,
         works=lambda screen: screen.session.has_features,
     ),
     Command(
@@ -412,35 +338,35 @@ COMMANDS: dict[str, Command[LabelScreen]] = command_table(
     ),
     Command(
         "check", "check", "Check the model on random items, however often you look.",
-        lambda screen: choose_check(screen.host), _asking,
+        openers.offer_check, _asking,
         works=lambda screen: screen.session.has_features and not screen.session.within,
     ),
     Command(
         "strategy", "strategy", "Choose how items are picked, hunt a class or in a query.",
-        LabelScreen.choose_strategy, _asking_or_within,
+        openers.choose_strategy, _asking_or_within,
     ),
     Command(
         "curves", "curves", "Show the curves at full size: error, difficulty, classes.",
-        LabelScreen.show_curves, _asking_or_done,
+        openers.show_curves, _asking_or_done,
     ),
     Command(
         "prices", "prices", "Show what each promise of finish would cost and spare.",
-        LabelScreen.show_prices, _asking_or_done,
+        openers.show_prices, _asking_or_done,
         works=lambda screen: screen.session.has_features,
     ),
     Command(
         "classes", "find class", "Find a class by a few letters, and label with it.",
-        LabelScreen.find_class, _in_view,
+        openers.find_class, _in_view,
     ),
     Command(
         "meaning", "meaning", "Show what each class means, with its reference pictures.",
-        LabelScreen.show_class_info, _in_view,
+        openers.show_class_info, _in_view,
     ),
     Command(
         "again", "ask skipped", "Ask the skipped items again, once all others are answered.",
         LabelScreen.ask_skipped, _has_skipped,
     ),
-    Command("help", "help", "Show all keys, and explain the terms here.", LabelScreen.show_help),
+    Command("help", "help", "Show all keys, and explain the terms here.", openers.show_help),
     Command(
         "palette", "palette", "Find any command or class by its name.",
         lambda screen: screen.host.action_command_palette(),

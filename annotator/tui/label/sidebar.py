@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.timer import Timer
 
-from annotator.session.mode import AuditMeter
-from annotator.session.session import LabelSession
-from annotator.tui.key_repeat import Pace
-from annotator.tui.keymaps import Keymap
 from annotator.tui.label import text as label_text
 from annotator.tui.label.class_list import ChosenClasses, ClassList
 from annotator.tui.label.digits import PictureKeys
@@ -30,7 +26,13 @@ from annotator.tui.label.top_panel import (
     first_hints,
     first_texts,
 )
-from annotator.tui.label.walk import Walk
+
+if TYPE_CHECKING:
+    from annotator.session.mode import AuditMeter
+    from annotator.session.session import LabelSession
+    from annotator.tui.key_repeat import Pace
+    from annotator.tui.keymaps import Keymap
+    from annotator.tui.label.walk import Walk
 
 PANEL_ROWS = 8
 """Lines of the lower panel before a class gets more than one line."""

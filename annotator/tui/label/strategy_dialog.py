@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from annotator.items.refs import make_printable
 from annotator.learn.registry import STRATEGIES
 from annotator.session.learner import StrategyChoice
-from annotator.tui.label.within import Within
+from annotator.tui.label.text import strategy_title
 from annotator.tui.widgets.choices import Choice, ChoiceScreen
+
+if TYPE_CHECKING:
+    from annotator.tui.label.within import Within
 
 WORDS = {
     "herding-mix": "the default: representative, then uncertain items",
@@ -48,15 +51,6 @@ def make_strategy_dialog(
     choices: list[Choice[Any]] = [*strategies[:plain], *parts, *strategies[plain:]]
     place = next((at for at, choice in enumerate(choices) if choice.value == offered), 0)
     return ChoiceScreen(choices, heading="How items are picked", does=does, place=place)
-
-
-def strategy_title(choice: StrategyChoice) -> str:
-    """Return a short name of a choice."""
-    if choice.find is None:
-        return choice.name
-    if choice.name == "max-probability":
-        return f"likeliest {make_printable(choice.find)}"
-    return f"hunt {make_printable(choice.find)}"
 
 
 def strategy_choices(

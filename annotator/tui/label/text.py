@@ -5,18 +5,23 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 from annotator.items.refs import Item, make_printable, plural
-from annotator.learn.label_conflicts import Contradiction
 from annotator.log.entries import DECISIONS, Entry
 from annotator.project.class_tree import ClassTree
 from annotator.project.label_sets import split_label
-from annotator.project.project import ProjectFolder
-from annotator.session.progress import Progress
-from annotator.session.session import LabelSession
-from annotator.tui.keymaps import Keymap
 from annotator.tui.label.class_list import ClassRow
 from annotator.tui.styled_text import clip_end
+
+if TYPE_CHECKING:
+    from annotator.learn.label_conflicts import Contradiction
+    from annotator.project.project import ProjectFolder
+    from annotator.session.learner import StrategyChoice
+    from annotator.session.progress import Progress
+    from annotator.session.session import LabelSession
+    from annotator.terminal.caps import TerminalCapabilities
+    from annotator.tui.keymaps import Keymap
 
 Paragraphs = list[tuple[str, str]]
 LEAST = (60, 20)
@@ -402,3 +407,21 @@ def _finished(project: ProjectFolder, progress: Progress, keymap: Keymap) -> tup
     lines.append((f"annotator export {folder} labels.csv", "code"))
     lines.append((f"annotator status {folder}", "code"))
     return heading, lines
+
+
+def strategy_title(choice: StrategyChoice) -> str:
+    """Return a short name of a choice."""
+    if choice.find is None:
+        return choice.name
+    if choice.name == "max-probability":
+        return f"likeliest {make_printable(choice.find)}"
+    return f"hunt {make_printable(choice.find)}"
+
+
+def rapid_refusal(caps: TerminalCapabilities, session: LabelSession) -> str:
+    """Return why there is no rapid mode here; "" if there is."""
+    if not (caps.technique.stores and caps.answers):
+        return "Rapid mode needs kitty or Ghostty: this terminal cannot hold pictures ahead"
+    if session.multi or len(session.classes) < 2:
+        return "Rapid mode needs two classes or more, and one class for each item"
+    return ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from annotator.items.refs import format_duration
 from annotator.learn.remaining_work import (
@@ -16,10 +16,12 @@ from annotator.learn.remaining_work import (
     RemainingWork,
     estimate_time,
 )
-from annotator.tui.keymaps import Keymap
 from annotator.tui.label.error_panel import PoolErrorState, error_lines, outlook_lines
 from annotator.tui.styled_text import Line, clip_end, justify_line, line_width, wrap_text
 from annotator.tui.widgets.lines import Lines
+
+if TYPE_CHECKING:
+    from annotator.tui.keymaps import Keymap
 
 USUAL_ROWS = 21
 """Lines of a sidebar below which error and time have one line each: nine classes need the rest."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from annotator.items.refs import Item, make_printable
 from annotator.log.agreement import latest_answer
-from annotator.log.entries import Entry
 from annotator.project.label_sets import class_probabilities, split_label
 from annotator.session.answered import AnswerHistory
-from annotator.session.session import LabelSession
 from annotator.tui.label.class_list import ChosenClasses
+
+if TYPE_CHECKING:
+    from annotator.log.entries import Entry
+    from annotator.session.session import LabelSession
 
 
 class PastAnswer(NamedTuple):

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.curate.search import SearchResults
-from annotator.errors import AnnotatorError
 from annotator.items.refs import make_printable, plural
 from annotator.report.slices import SliceTable
 from annotator.tui.curves.slices import NO_SLICES, prepare_slices
-from annotator.tui.host import ScreenHost
 from annotator.tui.pages.search_dialog import ask_query, last_query, saved_searches
 from annotator.tui.widgets.choices import Choice
 from annotator.tui.widgets.waiting import WaitScreen
+
+if TYPE_CHECKING:
+    from annotator.curate.search import SearchResults
+    from annotator.errors import AnnotatorError
+    from annotator.tui.host import ScreenHost
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,31 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from annotator.items.refs import Item
 from annotator.pages import BrowseSource, PageOrder, PageRequest, SelectionMode, with_target
 from annotator.pages.orders import STREAM_MOST_DOUBT
-from annotator.session.session import LabelSession
-from annotator.terminal.caps import TerminalCapabilities
 from annotator.tui.host import ScreenHost, crop_loader
+from annotator.tui.label.text import rapid_refusal
 from annotator.tui.picture.picture import PictureView
 from annotator.tui.rapid.player import AHEAD
 from annotator.tui.rapid.screen import RapidScreen
-from annotator.tui.rapid.text import StreamQuestion
+
+if TYPE_CHECKING:
+    from annotator.session.session import LabelSession
+    from annotator.tui.rapid.text import StreamQuestion
 
 TARGETS, OTHERS, LEAST = 8, 12, 4
 """Known positives and negatives in the stream that measures the delay; the fewest of each."""
-
-
-def rapid_refusal(caps: TerminalCapabilities, session: LabelSession) -> str:
-    """Return why there is no rapid mode here; "" if there is."""
-    if not (caps.technique.stores and caps.answers):
-        return "Rapid mode needs kitty or Ghostty: this terminal cannot hold pictures ahead"
-    if session.multi or len(session.classes) < 2:
-        return "Rapid mode needs two classes or more, and one class for each item"
-    return ""
 
 
 def sample_known(session: LabelSession, asked: StreamQuestion) -> tuple[list[Item], set[Item]]:

@@ -19,7 +19,7 @@ from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder, append_classes
 from annotator.project.settings import ClassInfo
 from annotator.proposals.identities import FaceGroups, IdentityOptions, find_unclustered_faces
-from annotator.proposals.table import PROPOSAL_COLUMNS, ProposalRow, proposals_file
+from annotator.proposals.table import PROPOSAL_COLUMNS, ProposalRow
 from annotator.tui.pages.identities import IdentitiesScreen
 from annotator.tui.pages.open import open_identities
 
@@ -234,7 +234,7 @@ def _described(project: ProjectFolder) -> FaceGroups:
         written.write(np.arange(10), rows)
         written.finish()
     points = json.dumps({"points": [[0, 0]] * 5})
-    with proposals_file(project).open("w", newline="") as file:
+    with project.proposals_file.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(PROPOSAL_COLUMNS)
         table.writerows(ProposalRow(f"{n:02d}.png", 1.0, 1, "face", "m", points) for n in range(10))
