@@ -94,6 +94,11 @@ class TextOverlay:
         """The image id that the text cells name; 0 if they name none."""
         return self._backend.named
 
+    @property
+    def clears_screen(self) -> bool:
+        """True if `begin` in another place clears the screen."""
+        return self._backend.clears_screen
+
     def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
         """Encode a picture for the area."""
         return self._backend.encode(image, area, quality)
