@@ -99,6 +99,18 @@ class TextOverlay:
         """True if `begin` in another place clears the screen."""
         return self._backend.clears_screen
 
+    def slot_of(self, image: int) -> int | None:
+        """Return the slot whose picture has the id `image` in the terminal; None if none has."""
+        return self._backend.slot_of(image)
+
+    def note_overwritten(self) -> None:
+        """Note that text was written over the area."""
+        self._backend.note_overwritten()
+
+    def freed_by(self, slot: int | None) -> Sequence[int]:
+        """Return the slots whose pictures the terminal loses if `slot` is shown now."""
+        return self._backend.freed_by(slot)
+
     def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
         """Encode a picture for the area."""
         return self._backend.encode(image, area, quality)
