@@ -122,6 +122,10 @@ class TerminalPictures:
         """Return whether a slot still has the content of that filling."""
         return slot in self._held and self._held[slot].filled == filled
 
+    def holds_whole(self, slot: int) -> bool:
+        """Return whether all of a picture was sent to a slot."""
+        return slot in self._held and self._held[slot].whole
+
     def drop(self, slot: int) -> None:
         """Forget a slot's content."""
         self._held.pop(slot, None)

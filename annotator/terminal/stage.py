@@ -195,11 +195,11 @@ class Stage:
         Its answer comes before that of the fence behind the picture: it does not count as seen.
         """
         slot = self.backend.slot_of(image)
-        if slot is None or self._failures >= MOST_FAILURES:
+        if slot is None or not self._stock.slots.holds_whole(slot):
+            return
+        if self._failures >= MOST_FAILURES:
             return
         self._failures += 1
-        if self._sending is not None and self._sending.slot == slot:
-            self._cancel()
         self._stock.slots.drop(slot)
         if self.state.last is not None and self.state.last.slot == slot:
             self.state.shown = self._stock.drawn = None

@@ -29,7 +29,7 @@ from annotator.terminal.redrawn import half_pixels
 
 
 class XtermJsBackend(ClassicBackend):
-    """Placements over the area without its last column, where each picture keeps a tile.
+    """Placements over the area without its first column, where each picture keeps a tile.
 
     That tile shows one transparent pixel, from a row below the picture. It is the picture's last
     placement, so the picture stays in the terminal while others cover it. To hide a picture, a
@@ -95,7 +95,7 @@ class XtermJsBackend(ClassicBackend):
         return super().abort(slot, payload) + self._send(f"a=d,d=I,i={number},q=2")
 
     def note_overwritten(self) -> None:
-        """Note that text was written over the area, and over the tiles in its last column."""
+        """Note that text was written over the area, and over the tiles in its first column."""
         self._bare |= self._tiled
         self._tiled.clear()
 
@@ -104,7 +104,7 @@ class XtermJsBackend(ClassicBackend):
         return sorted(self._bare - {slot})
 
     def show(self, slot: int | None, area: Area, *, cells: bool = True) -> bytes:
-        """Place a slot's picture over the one before, and then its tile in the last column."""
+        """Place a slot's picture over the one before, and then its tile in the first column."""
         self._bare.clear()
         if slot is None:
             erased = self._erase(area) if self._shown else b""
@@ -115,20 +115,24 @@ class XtermJsBackend(ClassicBackend):
         inner, (width, height) = _inner(area), self._sizes[slot]
         source = f"a=p,i={self._shown},w={width},h={height}"
         place = self._send(f"{source},c={inner.columns},r={inner.rows},C=1,{self.quiet}")
-        tile = self._send(f"a=p,i={self._shown},y={height},w=1,h=1,C=1,{self.quiet}")
-        corner = cursor_to(area, slot % area.rows, area.columns - 1)
-        return keep_cursor(cursor_to(area) + place + corner + tile)
+        # Where this fails the placement has failed, too: one error is enough.
+        tile = self._send(f"a=p,i={self._shown},y={height},w=1,h=1,C=1,q=2")
+        return keep_cursor(cursor_to(inner) + place + cursor_to(area, slot % area.rows) + tile)
 
     def _erase(self, area: Area) -> bytes:
         """Return the commands that place a transparent picture over the area's pictures."""
         inner = _inner(area)
         keys = f"a=T,i={self._first + 63},f=100,c={inner.columns},r={inner.rows},C=1,{self.quiet}"
-        return keep_cursor(cursor_to(area) + self._send(keys, self._clear))
+        return keep_cursor(cursor_to(inner) + self._send(keys, self._clear))
 
 
 def _inner(area: Area) -> Area:
-    """Return the area without its last column."""
-    return area._replace(columns=max(1, area.columns - 1))
+    """Return the area without its first column.
+
+    Its last one would not do: where a cell is not a whole number of pixels wide, a placement may
+    have one more column of tiles than was asked for.
+    """
+    return area._replace(column=area.column + 1, columns=max(1, area.columns - 1))
 
 
 def _with_clear_row(canvas: Image.Image) -> Image.Image:
