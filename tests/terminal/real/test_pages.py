@@ -131,7 +131,10 @@ def labels(project: ProjectFolder) -> list[str | None]:
         store.close()
 
 
-@pytest.mark.parametrize("name", ["kitty-0.41", "kitty-0.26", "xterm", "plain"])
+@pytest.mark.parametrize(
+    "name",
+    ["kitty-0.41", "kitty-0.26", "xterm", "plain", "xterm.js kitty", "xterm.js sixel"],
+)
 def test_select_by_letter_key_and_mouse_and_submit(
     name: str, project: ProjectFolder, tmp_path: Path
 ) -> None:
