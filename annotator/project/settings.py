@@ -63,7 +63,7 @@ class Settings:
     """The number of items queued ahead, their pictures already requested."""
     max_pixels: int = 300_000_000
     """Images with more pixels are refused."""
-    keymap: str = "default"
+    keymap: str = "auto"
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Command to its keys, in place of the keymap's."""
     digits: str = "model"

@@ -434,6 +434,17 @@ class LabelApp(ProjectApp):
         """Show a message at the top of the labelling screen for some seconds."""
         self.label_screen.say(text, role)
 
+    def say_of_keyboard(self, text: str) -> None:
+        """Show a message about the keyboard."""
+        if self.screen is self.label_screen:
+            self.say(text, "dim")
+
+    def show_letters(self) -> None:
+        """Write the keys as they stand on the annotator's keyboard."""
+        super().show_letters()
+        self.label_screen.sidebar.use_letters(self.letters)
+        self.label_screen.refresh_words()
+
     def sync(self) -> None:
         """Show what the session asks now."""
         self.label_screen.sync()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from annotator.items.refs import make_printable
-from annotator.tui.keymaps import LABEL, Keymap, key_label
+from annotator.tui.keymaps import LABEL, Keymap
 from annotator.tui.widgets.bars import KeyHint
 
 CLOSE = KeyHint("esc", "close", ("", ""), 0)
@@ -50,7 +50,7 @@ class Command(Generic[ScreenT]):
 
     def shown_keys(self, keymap: Keymap) -> list[str]:
         """Return the keys of the command as the screen writes them."""
-        return [key_label(key) for key in self.keys] or keymap.keys(self.name)
+        return [keymap.key_label(key) for key in self.keys] or keymap.keys(self.name)
 
 
 def command_table(*commands: Command[ScreenT]) -> dict[str, Command[ScreenT]]:

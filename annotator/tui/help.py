@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _ABOUT = (
     "Every answer is on disk before the next image shows. You may quit, lose the connection or "
     "pull the plug: the same command resumes your work.",
+    "On a Cyrillic, Greek, Hebrew or AZERTY keyboard the keys work by their place; text does not "
+    "change.",
 )
 
 

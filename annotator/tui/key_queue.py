@@ -16,6 +16,7 @@ from textual.app import App
 from textual.dom import DOMNode
 from textual.events import Event
 
+from annotator.tui.picture.key_reader import comes_pasted
 from annotator.tui.picture.strips import call_after_path
 
 SETTLE_SECONDS = 2.0
@@ -36,6 +37,8 @@ class KeyQueue:
         self._task: asyncio.Task[None] | None = None
         self.typed_at = inf
         """The time of the key that is handled now (`time.monotonic`); infinite without one."""
+        self.pasted = False
+        """True while a character of a paste is handled."""
 
     @property
     def busy(self) -> bool:
@@ -47,7 +50,7 @@ class KeyQueue:
         if self.busy:
             self._waiting.append(event)
             return
-        self.typed_at = event.time
+        self._note(event)
         await self._handle(event)
         self._task = asyncio.create_task(self._run(), name="keys")
 
@@ -68,7 +71,7 @@ class KeyQueue:
             while self._waiting and self._app.is_running:
                 waiting = self._waiting.popleft()
                 if isinstance(waiting, Event):
-                    self.typed_at = waiting.time
+                    self._note(waiting)
                     await self._handle(waiting)
                     await self._settled()
                 else:
@@ -76,7 +79,10 @@ class KeyQueue:
         except Exception as error:  # a task's boundary: the app ends as after any other error
             self._app._handle_exception(error)
         finally:
-            self.typed_at = inf
+            self.typed_at, self.pasted = inf, False
+
+    def _note(self, event: Event) -> None:
+        self.typed_at, self.pasted = event.time, comes_pasted(event)
 
     async def _settled(self) -> None:
         """Wait until the last key has had its consequences, and the screen on top is open."""

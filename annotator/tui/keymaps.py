@@ -9,7 +9,7 @@ each picture: see `Keymap.with_digits`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -55,8 +55,13 @@ _EVERYWHERE: dict[str, tuple[str, ...]] = {
 COMMAND_NAMES = tuple(_EVERYWHERE)
 """The commands of the labelling screen, whose table is in `tui/label/screen.py`."""
 
+_PAIR: dict[str, tuple[str, ...]] = {"class 1": ("a", "left"), "class 2": ("d", "right")}
+
 KEYMAPS: dict[str, dict[str, tuple[str, ...]]] = {
-    "default": _EVERYWHERE | {"class 1": ("a", "left"), "class 2": ("d", "right")},
+    # All but `default` follow the keyboards of `tui/keyboards.py`.
+    "auto": _EVERYWHERE | _PAIR,
+    "default": _EVERYWHERE | _PAIR,
+    "azerty": _EVERYWHERE | _PAIR,
     # Prodigy accepts with a, rejects with x and ignores with space.
     "prodigy": _EVERYWHERE
     | {"class 1": ("x",), "class 2": ("a",), "skip": ("space",), "undo": ("backspace", "ctrl+h")},
@@ -101,6 +106,16 @@ class Keymap:
     """The classes with a key of their own, which take no such digit."""
     likeliest: tuple[str, ...] = ()
     """The classes that `digits` mean for one picture; none while the digits are fixed."""
+    letters: Mapping[str, str] = field(default_factory=dict)
+    """Key -> the character that works on the annotator's keyboard, if it is another one."""
+
+    def on_keyboard(self, letters: Mapping[str, str]) -> Keymap:
+        """Return the same keys, written as they stand on the annotator's keyboard."""
+        return self if letters == self.letters else _show_keys(replace(self, letters=letters))
+
+    def key_label(self, key: str) -> str:
+        """Return a key as the screen writes it, on the annotator's keyboard."""
+        return key_label(self.letters.get(key, key))
 
     def with_digits(self, ranked: Sequence[str]) -> Keymap:
         """Return the keys for one picture: its digits mean the first of the `ranked` classes."""
@@ -121,12 +136,12 @@ class Keymap:
 
     def keys(self, command: str) -> list[str]:
         """Return the keys of a command as the screen writes them."""
-        keys = [key_label(key) for key, found in self.actions.items() if found == (command, "")]
+        keys = [self.key_label(k) for k, found in self.actions.items() if found == (command, "")]
         return list(dict.fromkeys(keys))
 
     def class_keys(self, label: str) -> list[str]:
         """Return all keys of a class as the screen writes them."""
-        return [key_label(key) for key, found in self.actions.items() if found == (LABEL, label)]
+        return [self.key_label(k) for k, found in self.actions.items() if found == (LABEL, label)]
 
 
 def key_label(key: str) -> str:
@@ -181,7 +196,7 @@ def _show_keys(keymap: Keymap) -> Keymap:
     first: dict[str, str] = {}
     for key, (name, argument) in keymap.actions.items():
         if name == LABEL:
-            first.setdefault(argument, key_label(key))
+            first.setdefault(argument, keymap.key_label(key))
     return replace(keymap, classes=dict.fromkeys((*keymap.classes, *first), "") | first)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.widgets import Input, TextArea
 
 from annotator.errors import AnnotatorError, ProjectError
 from annotator.items.refs import make_printable
 from annotator.tui.host import crop_loader
 from annotator.tui.key_queue import KeyQueue
+from annotator.tui.keyboards import Keyboard
 from annotator.tui.picture.driver import driver_for
+from annotator.tui.picture.key_reader import base_key, replace_key
 from annotator.tui.picture.picture import PictureView
 from annotator.tui.themes import DEFAULT, THEMES
+from annotator.tui.widgets.bars import KeyBar
 from annotator.tui.widgets.choices import Choice, ChoiceScreen
 
 if TYPE_CHECKING:
@@ -49,7 +53,10 @@ class ProjectApp(App[AnnotatorError]):
             lossless=settings.pictures == "exact",
         )  # fmt: skip
         self._signal: int | None = None
-        self.key_queue = KeyQueue(self, super().on_event)
+        self.key_queue = KeyQueue(self, self._handle_key)
+        self.keyboard = Keyboard(settings.keymap)
+        self.letters: Mapping[str, str] = {}
+        """Key -> the character that works on the annotator's keyboard, if it is another one."""
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._check_theme(settings.theme or DEFAULT)
@@ -60,6 +67,35 @@ class ProjectApp(App[AnnotatorError]):
             await self.key_queue.take(event)
         else:
             await super().on_event(event)
+
+    async def _handle_key(self, event: events.Event) -> None:
+        typing = isinstance(self.focused, Input | TextArea)
+        if isinstance(event, events.Key) and event.character and not typing:
+            event = self._on_us_keyboard(event, event.character)
+        await super().on_event(event)
+
+    def _on_us_keyboard(self, event: events.Key, character: str) -> events.Key:
+        """Return the key that a key of another keyboard stands for."""
+        settings, base = self.project.settings, base_key(event)
+        own = {info.key for info in settings.classes if info.key}.union(*settings.keys.values())
+        key = self.keyboard.key_for(character, base, own)
+        if self.keyboard.is_perhaps_azerty(character, base, own):
+            self.say_of_keyboard(
+                'Is this AZERTY? é, è, ç or à tells it; keymap = "azerty" does, too'
+            )
+        if (letters := self.keyboard.letters(own)) != self.letters:
+            self.letters = letters
+            self.show_letters()
+        return replace_key(event, key) if key else event
+
+    def say_of_keyboard(self, text: str) -> None:
+        """Show a message about the keyboard."""
+
+    def show_letters(self) -> None:
+        """Write the keys in the footer as they stand on the annotator's keyboard."""
+        for screen in self.screen_stack:
+            for bar in screen.query(KeyBar):
+                bar.use_letters(self.letters)
 
     def _check_theme(self, name: str) -> str:
         if name not in self.available_themes:

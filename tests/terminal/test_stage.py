@@ -32,11 +32,24 @@ def test_random_keys_and_resizes_never_label_what_is_not_on_screen(technique: Te
         assert shown(session.screen) == ITEMS[session.index % len(ITEMS)]
 
 
-def _wander(session: VirtualAnnotator, chance: random.Random, steps: int) -> int:
-    """Keys at a human pace, bursts of auto-repeat, and windows dragged; returns the keys."""
+def _wander(
+    session: VirtualAnnotator, chance: random.Random, steps: int, *, careless: bool = False
+) -> int:
+    """Keys at a human pace, bursts of auto-repeat, and windows dragged; returns the keys.
+
+    With `careless` keys are typed ahead of the first picture, and now and then text is pasted.
+    """
     keys = 0
+    for _ in range(chance.randint(1, 8) if careless else 0):
+        session.press(chance.choice("ad"))
+        session.run(chance.choice([0.0, 0.001, 0.01, 0.05]))
+        keys += 1
     for _ in range(steps):
         move = chance.random()
+        if careless and chance.random() < 0.15:
+            text = "".join(chance.choices("ad", k=chance.randint(1, 40)))
+            session.paste(text)
+            keys += len(text)
         if move < 0.12:
             session.resize(chance.choice([24, 30, 18]), chance.choice([10, 8]))
         elif move < 0.3:
@@ -49,6 +62,38 @@ def _wander(session: VirtualAnnotator, chance: random.Random, steps: int) -> int
             keys += 1
         session.run(chance.choice([0.02, 0.2, 0.4, 0.8, 1.5]))
     return keys
+
+
+@pytest.mark.parametrize("technique", KINDS)
+@pytest.mark.parametrize(("rate", "rtt"), [(250e3, 0.1), (50e6, 0.001)])
+def test_keys_typed_ahead_and_pastes_never_label_what_is_not_on_screen(
+    technique: Technique, rate: float, rtt: float
+) -> None:
+    for seed in range(SEQUENCES):
+        session = VirtualAnnotator(technique, rate=rate, rtt=rtt, guard="auto")
+        keys = _wander(session, random.Random(seed), 20, careless=True)
+        session.run(3)
+        assert not [pair for pair in session.labels if pair[0] != pair[1]], seed
+        assert len(session.labels) + session.blind == keys
+
+
+@pytest.mark.parametrize("silent", [False, True])
+@pytest.mark.parametrize("guard", ["auto", "on", "off"])
+def test_keys_before_the_first_picture_label_nothing_whatever_the_guard(
+    guard: str, silent: bool
+) -> None:
+    session = VirtualAnnotator(Technique.HALFCELL, rate=50e6, rtt=0.001, guard=guard, silent=silent)
+    for _ in range(5):
+        session.press("d")
+        session.run(0.002)
+    session.run(1)
+    assert session.labels == []
+    session.paste("dadada")
+    session.run(1)
+    assert session.labels == []
+    session.press("d")
+    session.run(1)
+    assert len(session.labels) == 1
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.terminal.choose import backend_for
 from annotator.terminal.pacing import Pacer
 from annotator.terminal.requests import EncodeJob, PictureRequest
+from annotator.terminal.seen_guard import SeenGuard, is_pasted
 from annotator.terminal.stage import Stage
 from tests.terminal.memory_terminal import Screen
 
@@ -90,6 +91,8 @@ class VirtualAnnotator:
         lossy: float = 0.0,
         seed: int = 0,
         shared: bool = False,
+        guard: str = "on",
+        silent: bool = False,
     ) -> None:
         self.now, self._events, self._order = 0.0, [], 0
         self.rate, self.rtt, self.lossy = rate, rtt, lossy
@@ -99,7 +102,9 @@ class VirtualAnnotator:
         kind = "kitty-shared" if shared else KINDS[technique]
         self.screen = Screen(columns, rows, kind=kind)
         self.technique, self.shared = technique, shared
-        line = Pacer(self._clock, rtt=rtt)
+        line = Pacer(self._clock, fences=not silent, rtt=0.0 if silent else rtt)
+        self.guard = SeenGuard(guard, line)
+        self.guard.silent = silent
         backend = backend_for(TerminalCapabilities(technique, shared_memory=shared))
         self.stage = Stage(backend, line, self._write, self._clock)
         self.index, self.labels, self.blind, self.waits = 0, [], 0, []
@@ -135,11 +140,20 @@ class VirtualAnnotator:
 
     def _every(self, seconds: float) -> None:
         self.stage.send_next()
+        self._note_unanswered()
         self._work()
         self._later(seconds, lambda: self._every(seconds))
 
-    def _key(self, key: str, on_screen: Item | None) -> None:
-        if self.stage.state.seen != self.stage.plan.current:
+    def _note_unanswered(self) -> None:
+        """A terminal that answers nothing has drawn what it was handed, as far as one knows."""
+        if not self.stage.pacer.fences and self.stage.state.seen == self.stage.plan.current:
+            self.guard.open(self.now)
+
+    def _key(self, key: str, on_screen: Item | None, typed_at: float, pasted: bool) -> None:
+        state, current = self.stage.state, self.stage.plan.current
+        written = None if state.shown != current else self.now - state.shown_for
+        drawn = state.seen == current
+        if not self.guard.admits(typed_at, written, drawn=drawn, pasted=pasted):
             self.blind += 1
             return
         self.labels.append((ITEMS[self.index % len(ITEMS)], on_screen))
@@ -166,6 +180,7 @@ class VirtualAnnotator:
     def _answered(self, row: int, column: int) -> None:
         for note in self.stage.answered(row, column):
             if self.stage.note_drawn(note):
+                self.guard.open(self.now)
                 self.waits.append(self.stage.state.waited)
         self._work()
 
@@ -198,7 +213,18 @@ class VirtualAnnotator:
 
     def press(self, key: str) -> None:
         on_screen = shown(self.screen)
-        self._back(lambda: self._key(key, on_screen))
+        self._back(lambda: self._key(key, on_screen, self.now, False))
+
+    def paste(self, text: str) -> None:
+        """Paste some characters without brackets: they arrive in one read."""
+        on_screen, pasted = shown(self.screen), is_pasted(len(text))
+
+        def read() -> None:
+            typed_at = self.now
+            for key in text:
+                self._key(key, on_screen, typed_at, pasted)
+
+        self._back(read)
 
     def resize(self, columns: int, rows: int) -> None:
         if (columns, rows) == (self.screen.columns, self.screen.rows):

@@ -141,9 +141,9 @@ class AnswerScreen(QuestionScreen):
 
     def _is_seen(self, item: Item) -> bool:
         """Return whether the key can be meant for an item; say so if it cannot."""
-        seen = self._broken == item or self.picture.accepts(item)
+        seen = self.picture.accepts(item)
         if not seen:
-            self.say("not on screen yet: key ignored", "dim", 1.5)
+            self.say(self.picture.refusal, "dim", 1.5)
         return seen
 
     def _correct(self, name: str | None) -> None:

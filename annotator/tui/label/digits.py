@@ -24,6 +24,8 @@ class PictureKeys:
         self._fixed, self._following, self._next = keymap, keymap, keymap
         self._item: Item | None = None
         """The item that the keys in `_following` are for."""
+        self.letters: Mapping[str, str] = {}
+        """Key -> the character that works on the annotator's keyboard, if it is another one."""
 
     def use(self, keymap: Keymap) -> bool:
         """Use other keys from the next picture on; at once if they only add to those on screen.
@@ -43,7 +45,7 @@ class PictureKeys:
             self._item, self._fixed = item, self._next
             self._following = self._follow() if self._fixed.digits else self._fixed
         fixed = not self._fixed.digits or hidden or self._session.blind
-        return self._fixed if fixed else self._following
+        return (self._fixed if fixed else self._following).on_keyboard(self.letters)
 
     def _follow(self) -> Keymap:
         session, keymap = self._session, self._fixed

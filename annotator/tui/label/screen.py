@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -153,7 +154,9 @@ class LabelScreen(AnswerScreen):
             self.say("key held down: one press, one answer", "dim", 1.5)
         elif name == LABEL and not self.picture.typed_on(painted_at):
             self._ignored = self.session.multi
-            self.say("not on screen yet: key ignored", "dim", 1.5)
+            self.say(self.picture.refusal, "dim", 1.5)
+        elif name in _WRITES and self.walk.item and not self.picture.typed_on(-math.inf):
+            self.say(self.picture.refusal, "dim", 1.5)
         elif name == "confirm" and self._ignored:  # that class would be missing from the label
             self._ignored = False
             self.say("a class key came too early: choose again, then confirm", "warn")
@@ -222,6 +225,8 @@ class LabelScreen(AnswerScreen):
 
 
 _ASKED = (LabelPhase.ASKING, LabelPhase.AUDITING)
+_WRITES = ("undo", "flag")
+"""The commands that write to the log and are not answers to the picture in view."""
 _DONE = (LabelPhase.FINISHED, LabelPhase.WAITING)
 _MOST_NEEDED = (
     "return", "confirm", "skip", "undo", "again", "help", "quit", "pages", "back", "forward",

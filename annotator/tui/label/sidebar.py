@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from textual.app import ComposeResult
@@ -107,6 +108,12 @@ class Sidebar(Vertical):
     def use_keys(self, keymap: Keymap) -> bool:
         """Use the keys of other classes, at once or from the next picture on; return which."""
         return self._picture_keys.use(keymap)
+
+    def use_letters(self, letters: Mapping[str, str]) -> None:
+        """Write the keys as they stand on the annotator's keyboard."""
+        self._picture_keys.letters = letters
+        self.keymap = self._picture_keys.now(self.hides_prediction)
+        self.show()
 
     def digit_painted_at(self, key: str) -> float:
         """Return since when the list shows what a key means; -inf for one that always means it."""

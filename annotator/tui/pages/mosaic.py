@@ -7,6 +7,7 @@ never touches the pictures.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Any, NamedTuple
@@ -152,7 +153,7 @@ class Mosaic(PictureView):
         """Return whether a key can be meant for an item; each variant of a sheet serves for all."""
         standing = self._standing
         if isinstance(item, Sheet) and standing is not None and item.is_variant_of(standing[0]):
-            return self._typed_after(standing[1])
+            return self._admits(standing[1], drawn=True)
         return super().accepts(item)
 
     def _unseen(self) -> None:
@@ -165,7 +166,8 @@ class Mosaic(PictureView):
         written = self.written_at(item) if isinstance(item, Sheet) else None
         if not isinstance(item, Sheet) or written is None:
             return
-        if self._standing is None and (self._seen == item or not self.guarded):
+        drawn = self._seen == item
+        if self._standing is None and self.guard.admits(time.monotonic(), written, drawn=drawn):
             self._standing = item, written
         if waiting is not None:
             self._waiting = None

@@ -456,7 +456,7 @@ class PageScreen(Screen[int]):
         elif self.page is None:
             return
         elif not self.shows or not self._accepts():
-            self.say("not on screen yet: key ignored", "dim", 1.5)
+            self.say(self.mosaic.refusal, "dim", 1.5)
         elif self._shows_references:
             self._leave_references(name)
         else:

@@ -90,6 +90,9 @@ class Canvas(Widget):
         """Note that the screen is drawn anew: nothing on it counts as seen."""
         raise NotImplementedError
 
+    def _unopened(self) -> None:
+        """Note that the program comes back to a terminal that it had left."""
+
     def on_mount(self) -> None:
         """Take over the terminal, and follow the layout, the theme and tmux."""
         driver = self.app._driver
@@ -168,6 +171,7 @@ class Canvas(Widget):
             self._step()
 
     def _resumed(self, app: object) -> None:
+        self._unopened()
         self.redraw()
 
     def _place(self) -> None:

@@ -13,12 +13,12 @@ from typing import IO, Any
 
 from textual import events
 from textual._parser import ParseError
-from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
 from annotator.terminal.caps import TerminalCapabilities
 from annotator.terminal.transport import GraphicsReply, ReplyFilter
+from annotator.tui.picture.key_reader import KeyParser, PasteMarker, with_alternate_keys
 
 Answered = Callable[[int, int], None]
 _WAIT, _REST = 0.1, 0.02
@@ -73,10 +73,13 @@ class PictureDriver(LinuxDriver):
         catch_signals = getattr(self._app, "catch_signals", None)
         if catch_signals is not None:
             catch_signals()
+        if self._key_thread is not None and self._key_thread.is_alive():
+            super().disable_input()  # a hangup continues a program that was never stopped
         super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def write(self, data: str) -> None:
         """Write text of the app."""
+        data = with_alternate_keys(data)
         super().write(data)
         if self._on_text is not None:
             self._on_text(data)
@@ -88,28 +91,30 @@ class PictureDriver(LinuxDriver):
     def deliver_typed(self) -> None:
         """Send the app the keys that were typed before it started. Call it once it runs."""
         typed, self.typed = self.typed, ""
-        for message in XTermParser().feed(typed) if typed else ():
+        for message in KeyParser().feed(typed) if typed else ():
             message.time = 0.0  # before anything was drawn
             self.process_message(message)
 
     def run_input_thread(self) -> None:
         """Send the app what is typed, without the terminal's replies to graphics commands.
 
-        In the place of Textual's own loop, whose parser takes such a reply for keys.
+        In the place of Textual's own loop, whose parser takes such a reply for keys. Pasted keys
+        are marked.
         """
-        parser, replies = XTermParser(self._debug), ReplyFilter()
+        parser, replies, marker = KeyParser(self._debug), ReplyFilter(), PasteMarker()
         decode = getincrementaldecoder("utf-8")("replace").decode
         while not self.exit_event.is_set():
-            self._read_input(parser, replies, decode, _REST if replies.waits else _WAIT)
-        self._read_input(parser, replies, decode, _WAIT)
+            self._read_input(parser, replies, marker, decode, _REST if replies.waits else _WAIT)
+        self._read_input(parser, replies, marker, decode, _WAIT)
         with contextlib.suppress(EOFError, ParseError):
             for _ in parser.feed(""):
                 pass
 
     def _read_input(
         self,
-        parser: XTermParser,
+        parser: KeyParser,
         replies: ReplyFilter,
+        marker: PasteMarker,
         decode: Callable[[bytes], str],
         wait: float,
     ) -> None:
@@ -120,13 +125,15 @@ class PictureDriver(LinuxDriver):
             pieces = list(replies.feed(decode(data)))
         else:
             pieces = [replies.flush()]
+        messages: list[Message] = []
         for piece in pieces:
             if isinstance(piece, GraphicsReply):
                 self._note_reply(piece)
             elif piece:
-                for message in parser.feed(piece):
-                    self.process_message(message)
-        for message in parser.tick():
+                messages += parser.feed(piece)
+        messages += parser.tick()
+        marker.mark(messages, time.monotonic())
+        for message in messages:
             self.process_message(message)
 
     def _note_reply(self, reply: GraphicsReply) -> None:

@@ -15,15 +15,17 @@ from textual.strip import Strip
 from annotator.items.refs import Item, make_printable
 from annotator.terminal.backend import Backend
 from annotator.terminal.caps import Technique, TerminalCapabilities
-from annotator.terminal.choose import SLOW
 from annotator.terminal.pacing import Pacer
 from annotator.terminal.requests import PictureRequest
+from annotator.terminal.seen_guard import SeenGuard
 from annotator.terminal.sheet import LoadCrop
 from annotator.tui.picture.canvas import Canvas
 from annotator.tui.picture.encoder import EncodeResult, PictureEncoder
 from annotator.tui.picture.strips import cells_to_segments, centred_row
 from annotator.tui.widgets.notice import Notice
 from annotator.tui.workers import make_poster
+
+NOT_YET = "not on screen yet: key ignored"
 
 
 class PictureView(Canvas):
@@ -77,7 +79,8 @@ class PictureView(Canvas):
         super().__init__(
             caps, backend, line, lossless=lossless, depth=depth, id=id, classes=classes
         )
-        self._load, self._guard = load, guard
+        self._load = load
+        self.guard = SeenGuard(guard, self._line, remote=caps.remote)
         self._post = make_poster(self)
         self._encoder: PictureEncoder | None = None
         self._broken: dict[Item, str] = {}
@@ -129,34 +132,36 @@ class PictureView(Canvas):
         """The item that the terminal has certainly drawn: the only one a key can mean."""
         return self._seen
 
-    @property
-    def guarded(self) -> bool:
-        """True if a key counts only after its picture was drawn: `on`, or `auto` on a slow line."""
-        slow = self._line.rtt >= SLOW or self._caps.remote
-        return self._guard == "on" or (self._guard == "auto" and slow)
-
     def accepts(self, item: Item) -> bool:
         """Return whether the key that is handled now, or a click, can be meant for `item`.
 
-        Never before the bytes of its picture were written; on a guarded line not before the
-        terminal has drawn them either.
+        Never before the bytes of its picture were written, or before the first picture is drawn;
+        see `SeenGuard` for the rest.
         """
-        if self._item != item or (self._seen != item and self.guarded):
+        if self._item != item:
             return False
-        return self._typed_after(self.written_at(item))
+        return self._admits(self.written_at(item), drawn=self._seen == item)
 
     def typed_on(self, painted_at: float) -> bool:
         """Return whether the key that is handled now, or a click, came after some text was there.
 
         On a guarded line the terminal has the text a round trip after it was painted.
         """
-        return self._typed_after(painted_at + (self._line.rtt if self.guarded else 0.0))
+        trip = self._line.rtt if self.guard.strict else 0.0
+        return self._admits(painted_at + trip, drawn=True)
 
-    def _typed_after(self, since: float | None) -> bool:
-        """Return whether the key that is handled now, or a click, came after a moment."""
+    @property
+    def refusal(self) -> str:
+        """The words about a key that is not accepted."""
+        queue = getattr(self.app, "key_queue", None)
+        pasted = queue is not None and queue.pasted
+        return "pasted, or typed all at once: ignored" if pasted else NOT_YET
+
+    def _admits(self, since: float | None, *, drawn: bool) -> bool:
         queue = getattr(self.app, "key_queue", None)
         typed_at = math.inf if queue is None else queue.typed_at
-        return since is not None and typed_at >= since
+        pasted = queue is not None and queue.pasted
+        return self.guard.admits(typed_at, since, drawn=drawn, pasted=pasted)
 
     def written_at(self, item: Item) -> float | None:
         """Return when the picture of `item`, or the reason for none, came on the screen.
@@ -200,6 +205,7 @@ class PictureView(Canvas):
     def on_mount(self) -> None:
         """Start the encoder."""
         self._encoder = PictureEncoder(self._load, self._backend, self._from_thread)
+        self.guard.silent = not self._line.fences and not self.app.is_headless
         self.set_interval(0.1, self._tick)
 
     def on_unmount(self) -> None:
@@ -209,6 +215,9 @@ class PictureView(Canvas):
 
     def _unseen(self) -> None:
         self._seen = None
+
+    def _unopened(self) -> None:
+        self.guard.close()
 
     # -- one step: what is wanted, what is known, what is written --------------------------
 
@@ -248,6 +257,7 @@ class PictureView(Canvas):
             self._stage.clear()
         if self._seen != item:
             self._seen, self._broken_at = item, time.monotonic()
+            self.guard.open(self._broken_at)
             self.refresh()
             self.post_message(self.Broken(item, self._broken[item]))
 
@@ -280,6 +290,7 @@ class PictureView(Canvas):
         seen = self._stage.state.seen
         if seen is not None and seen.item == self._item and self._seen != seen.item:
             self._seen = seen.item
+            self.guard.open(time.monotonic())
             self.post_message(self.Seen(seen.item, self._stage.state.waited * 1000))
 
     # -- for the compositor ----------------------------------------------------------------

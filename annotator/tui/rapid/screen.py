@@ -306,7 +306,7 @@ class RapidScreen(Screen[int]):
     def _is_seen(self, item: Item) -> bool:
         seen = self.picture.seen == item and self.picture.accepts(item)
         if not seen:
-            self.say("not on screen yet: key ignored", "dim")
+            self.say(self.picture.refusal, "dim")
         return seen
 
     # --- the labels

@@ -209,7 +209,7 @@ class ReviewScreen(QuestionScreen):
     def _take_other_box(self) -> None:
         case = self.review.current
         if case is None or not self.picture.accepts(self._item(case)):
-            self.say("not on screen yet: key ignored", "warn", 2)
+            self.say(self.picture.refusal, "warn", 2)
         elif not self.review.can_take_other_box(case):
             self.say("This box cannot be taken: it needs to be open, and a class none.", "warn")
         elif self.banner.run_saving(lambda: self.review.take_other_box(self.shown_ms)) is not None:
@@ -256,7 +256,7 @@ class ReviewScreen(QuestionScreen):
         elif self._broken == (item := Item.parse(case.ref)):
             why = "no picture, no answer; leave it for later or flag it"
         elif not self.picture.accepts(item):
-            why = "not on screen yet: key ignored"
+            why = self.picture.refusal
         else:
             return case
         self.say(why, "warn", 2)

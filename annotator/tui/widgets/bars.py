@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -113,6 +113,7 @@ class KeyBar(Lines):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._hints: Sequence[KeyHint] = ()
+        self._letters: Mapping[str, str] = {}
 
     def show(self, hints: Sequence[KeyHint]) -> None:
         """Show these keys, the most needed first."""
@@ -123,7 +124,7 @@ class KeyBar(Lines):
         """Return the line of the keys that fit."""
         line: Line = [(" ", "text")]
         for hint, _ in self._places(cells):
-            line += [(hint.key, "title"), (f" {hint.title}  ", "dim")]
+            line += [(self._label(hint.key), "title"), (f" {hint.title}  ", "dim")]
         return [line]
 
     def on_click(self, event: events.Click) -> None:
@@ -132,16 +133,25 @@ class KeyBar(Lines):
             if start <= event.x < stop:
                 self.post_message(self.Chosen(hint.action))
 
+    def use_letters(self, letters: Mapping[str, str]) -> None:
+        """Write the keys as they stand on the annotator's keyboard."""
+        if letters != self._letters:
+            self._letters = letters
+            self.update()
+
+    def _label(self, key: str) -> str:
+        return self._letters.get(key.lower(), key).upper() if len(key) == 1 else key
+
     def _places(self, cells: int) -> list[tuple[KeyHint, tuple[int, int]]]:
         fitting, used = [], 1
         for hint in self._hints:
-            needed = cell_len(f"{hint.key} {hint.title}") + 2
+            needed = cell_len(f"{self._label(hint.key)} {hint.title}") + 2
             if used + needed <= cells + 1:
                 fitting.append(hint)
                 used += needed
         placed, x = [], 1
         for hint in sorted(fitting, key=lambda hint: hint.place):
-            stop = x + cell_len(f"{hint.key} {hint.title}")
+            stop = x + cell_len(f"{self._label(hint.key)} {hint.title}")
             placed.append((hint, (x, stop)))
             x = stop + 2
         return placed
