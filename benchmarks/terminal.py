@@ -43,6 +43,29 @@ def sixel_local(folder: Path, keys: int) -> None:
             print(f"  {kind:14} loop {times.blocked} in 100 keys")
 
 
+BESIDE = [("ours", "kitty-0.41"), ("ours", "xterm.js kitty"), ("textual-image", "xterm.js sixel")]
+"""textual-image has no kitty graphics without placeholders, and so none in xterm.js."""
+
+
+def xterm_js(folder: Path, keys: int) -> None:
+    print("\nkey to pixels, xterm.js in Chromium beside kitty, no line between, 80x24")
+    for kind, terminal in BESIDE:
+        with benched(terminal, kind, folder, (80, 24), {}) as bench:
+            print(f"  {kind:14} {terminal:15} quiet  {bench.times(keys, (0, 0.1), quiet=True)}")
+            with busy(os.cpu_count() or 2):
+                print(f"  {'':30} busy   {bench.times(keys, (0, 0.1), quiet=True)}")
+
+
+def slow_xterm_js(folder: Path, keys: int) -> None:
+    print("\nkey to pixels, xterm.js beside kitty, 2 Mbit/s and 100 ms round trip, 80x24")
+    for kind, terminal in BESIDE:
+        with benched(terminal, kind, folder, (80, 24), LINE) as bench:
+            words = f"  {kind:14} {terminal:15}"
+            print(f"{words} when quiet            {bench.times(keys, (0, 0), quiet=True)}")
+            times = bench.times(keys, (0.3, 1.0), quiet=False)
+            print(f"{words} 0.3 to 1 s of thought {times.taken}")
+
+
 def slow(folder: Path, keys: int) -> None:
     _slow(folder, keys, "kitty-0.41", (80, 24))
 
@@ -90,11 +113,20 @@ PARTS = {
     "local": local,
     "fresh": fresh,
     "sixel": sixel_local,
+    "xterm-js": xterm_js,
     "slow": slow,
+    "slow-xterm-js": slow_xterm_js,
     "slow-large": slow_large,
     "slow-sixel": slow_sixel,
     "sequences": sequences,
 }
+
+
+def _needed(part: str) -> tuple[str, ...]:
+    """The terminals that a part needs."""
+    if part in ("payload", "enormous", "sequences"):
+        return ()
+    return "kitty-0.41", "xterm.js" if part.endswith("xterm-js") else "xterm-398"
 
 
 def main() -> None:
@@ -105,11 +137,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = photographs(Path(place) / "photographs")
         for name, part in PARTS.items():
-            reasons = (
-                [missing("kitty-0.41"), missing("xterm-398")]
-                if name not in ("payload", "enormous", "sequences")
-                else []
-            )
+            reasons = [missing(terminal) for terminal in _needed(name)]
             if given.only not in (None, name):
                 continue
             if any(reasons):
