@@ -23,6 +23,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
 TRIXIE = Path(os.environ.get("ANNOTATOR_TRIXIE", CACHE / "annotator-trixie"))
+FORKY = Path(os.environ.get("ANNOTATOR_FORKY", CACHE / "annotator-forky"))
 FONT = "DejaVu Sans Mono"
 
 
@@ -78,11 +79,25 @@ def _xterm_js(version: str) -> Callable[[int, int], list[str]]:
     return lambda columns, rows: [*program, str(columns), str(rows), "-e"]
 
 
+def _konsole(columns: int, rows: int) -> list[str]:
+    properties = {
+        "TerminalColumns": columns,
+        "TerminalRows": rows,
+        "Font": f"{FONT},10",
+        "TerminalMargin": 0,
+        "ScrollBarPosition": 2,
+    }
+    given = [word for name, value in properties.items() for word in ("-p", f"{name}={value}")]
+    return ["konsole", "--nofork", "--separate", "--hide-menubar", "--hide-tabbar", *given, "-e"]
+
+
 TERMINALS: dict[str, tuple[Callable[[int, int], list[str]], Path | None]] = {
+    "kitty-0.48": (_kitty, FORKY),
     "kitty-0.41": (_kitty, TRIXIE),
     "kitty-0.26": (_kitty, None),
     "xterm-398": (_xterm, TRIXIE),
     "xterm": (_xterm, None),
+    "konsole": (_konsole, TRIXIE),
     "mlterm": (_mlterm, None),
     "plain": (_plain_xterm, None),
     "xterm.js": (_xterm_js("newest"), None),
@@ -184,6 +199,8 @@ class Real:
             "LIBGL_ALWAYS_SOFTWARE": "1",
             "KITTY_DISABLE_WAYLAND": "1",
             "COLORTERM": "truecolor",
+            "QT_QPA_PLATFORM": "xcb",
+            "QT_XCB_GL_INTEGRATION": "none",
         }
 
     def _find_window(self) -> None:
