@@ -16,6 +16,10 @@ class Finding:
     fix: str = ""
     blocks: bool = False
     """True if labelling is impossible until the problem is fixed."""
+    question: str = ""
+    """What the terminal was asked, its answer, and what follows; empty for other checks."""
+    answer: str = ""
+    conclusion: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the finding as `annotator doctor --json` prints it."""

@@ -53,7 +53,9 @@ def _terminal() -> Iterator[Finding]:
         yield Finding("terminal", False, "standard input or output is not a terminal", fix)
         return
     for fact in diagnose_terminal():
-        yield Finding(fact.name, fact.ok, fact.detail, fact.fix)
+        asked = fact.asked
+        told = (asked.question, asked.answer, asked.conclusion) if asked else ("", "", "")
+        yield Finding(fact.name, fact.ok, fact.detail, fact.fix, False, *told)
 
 
 def _extras() -> Iterator[Finding]:

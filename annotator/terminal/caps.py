@@ -44,6 +44,28 @@ class Tmux:
 
 
 @dataclass(frozen=True, slots=True)
+class KittyVariant:
+    """What a terminal does otherwise than kitty's protocol says, or beyond its first version."""
+
+    third_mark: bool = False
+    """True if each placeholder cell needs the mark of the image id's highest byte."""
+    transient: bool = False
+    """True if it can keep pictures off the disk (`N=1`)."""
+    retains: bool = False
+    """True if deleting a picture only hides it: its pixels stay until its id is used again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFinding:
+    """A question to the terminal, its answer, and what follows from it."""
+
+    topic: str
+    question: str
+    answer: str
+    conclusion: str
+
+
+@dataclass(frozen=True, slots=True)
 class TerminalCapabilities:
     """The terminal as found. `TerminalCapabilities(Technique.HALFCELL)` is a fair default."""
 
@@ -70,6 +92,9 @@ class TerminalCapabilities:
     """Round trip of the first question in seconds."""
     typed: str = ""
     """Keys that were typed during the probe; none of them is lost."""
+    variant: KittyVariant = KittyVariant()
+    findings: tuple[ProbeFinding, ...] = ()
+    """What was asked for the choice of the technique."""
 
     @property
     def wrapped(self) -> bool:

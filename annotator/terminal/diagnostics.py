@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from annotator.items.refs import make_printable
-from annotator.terminal.caps import Technique, TerminalCapabilities
+from annotator.terminal.caps import ProbeFinding, Technique, TerminalCapabilities
 from annotator.terminal.probe import probe
 
 SLOW = 0.15
 """Round trip in seconds above which pictures ahead of keys matter most."""
 
-OTHERS = "use kitty or Ghostty; WezTerm, iTerm2, Konsole, foot and xterm -ti vt340 work, too"
-MAC = "use kitty, Ghostty, WezTerm or iTerm2"
+OTHERS = "use kitty, Ghostty, Konsole or VS Code; WezTerm, iTerm2, foot, xterm -ti vt340 work, too"
+MAC = "use kitty, Ghostty, iTerm2 3.7 or WezTerm"
 WITH_PICTURES = {
     "xterm.js": '"terminal.integrated.enableImages": true   (in settings.json of VS Code)',
     "xterm": "xterm -ti vt340 -xrm 'XTerm*numColorRegisters: 256'",
@@ -31,12 +31,14 @@ class Diagnostic:
     ok: bool
     detail: str
     fix: str = ""
+    asked: ProbeFinding | None = None
+    """The question to the terminal that it is about, if there is one."""
 
 
 def diagnose_terminal(caps: TerminalCapabilities | None = None) -> list[Diagnostic]:
     """Return all diagnostics of the terminal; `probe` it if `caps` is not given."""
     found = probe() if caps is None else caps
-    return [*_picture(found), *_between(found), *_screen(found)]
+    return [*_picture(found), *_asked(found), *_between(found), *_screen(found)]
 
 
 def _picture(caps: TerminalCapabilities) -> Iterator[Diagnostic]:
@@ -51,6 +53,14 @@ def _picture(caps: TerminalCapabilities) -> Iterator[Diagnostic]:
         few = caps.registers < 256
         fix = "xterm -xrm 'XTerm*numColorRegisters: 256' -ti vt340" if few else ""
         yield Diagnostic("sixel", not few, detail, fix)
+
+
+def _asked(caps: TerminalCapabilities) -> Iterator[Diagnostic]:
+    """Yield each question to the terminal, its answer, and what follows from it."""
+    for found in caps.findings:
+        answer = make_printable(found.answer)
+        detail = f"asked {found.question}: {answer}: {found.conclusion}"
+        yield Diagnostic(found.topic, True, detail, asked=replace(found, answer=answer))
 
 
 def _answering(caps: TerminalCapabilities) -> str:
@@ -93,7 +103,7 @@ def _between(caps: TerminalCapabilities) -> Iterator[Diagnostic]:
         where = ", over ssh" if caps.remote else ""
         where += ", the terminal reads this machine's memory" if caps.shared_memory else ""
         slow = caps.rtt > SLOW and not caps.technique.stores
-        fix = "use kitty or Ghostty: pictures travel ahead of the keys" if slow else ""
+        fix = "use kitty, Ghostty or VS Code: pictures travel ahead of the keys" if slow else ""
         yield Diagnostic("line", not slow, f"round trip {caps.rtt * 1000:.0f} ms{where}", fix)
 
 
@@ -102,7 +112,6 @@ def _screen(caps: TerminalCapabilities) -> Iterator[Diagnostic]:
     yield Diagnostic("cells", True, f"{width} x {height} pixels")
     detail = "true colour" if caps.truecolor else "a palette of 256"
     yield Diagnostic("colours", caps.truecolor, detail, _colour_fix(caps))
-    yield Diagnostic("updates", True, "synchronised" if caps.sync else "as they come")
     yield Diagnostic("mouse", True, "reports pixels" if caps.mouse_pixels else "reports cells")
 
 

@@ -58,15 +58,20 @@ MARKS = tuple(_marks())
 
 
 @lru_cache(maxsize=512)
-def placeholder_row(row: int, width: int) -> str:
+def placeholder_row(row: int, width: int, third: bool = False) -> str:
     """Return a row of placeholder cells, each with the marks of its place in the picture.
 
-    The last has one more mark, the highest byte of the image's id (0). If a dialog cuts a row, Rich
-    estimates the place from the number of characters: one too few leaves a mark on its border.
+    The last has one more mark, the highest byte of the image's id (0); with `third` each has it. If
+    a dialog cuts a row, Rich estimates the place from the number of characters.
     """
-    return "".join(PLACEHOLDER + MARKS[row] + MARKS[x] for x in range(width)) + MARKS[0]
+    high = MARKS[0]
+    cells = (PLACEHOLDER + MARKS[row] + MARKS[x] for x in range(width))
+    return (high if third else "").join(cells) + high
 
 
+OVERWRITE = "X=1,C=1"
+"""A frame replaces what was there, its transparent margins too: kitty 0.45 to 0.48 read `C` in
+place of `X` (https://github.com/kovidgoyal/kitty/issues/10379); the others ignore it."""
 PIECE = 4096
 """Largest payload of one escape code that the protocol allows, in base64 characters."""
 MEMORY = 160 << 20
@@ -145,6 +150,8 @@ class KittyBackend:
         self._wrap: Callable[[bytes], bytes] = wrap_for_tmux if caps.wrapped else bytes
         # tmux 3.3 loses the marks of repeated cells; it expands them since 3.4.
         self._repeat = not caps.wrapped or caps.tmux.number >= (3, 4)
+        self._variant = caps.variant
+        self._usage = ",N=1" if caps.variant.transient else ""
         self._alive: dict[int, None] = {}
         self._shown = 0
 
@@ -158,13 +165,17 @@ class KittyBackend:
         # Fewer pictures if they are large; a second canvas size adds half as much again.
         fit = MEMORY // (area.size[0] * area.size[1] * 4 * 3 // 2)
         self.slots = min(MOST, max(LEAST, fit))
-        self._first += 64
+        if not self._variant.retains:
+            self._first += 64
         self._shown = 0
         return freed
 
     def end(self) -> bytes:
         """Free all pictures."""
         freed = [self._send(f"a=d,d=I,i={number},q=2") for number in self._alive]
+        if self._variant.retains:  # a single pixel takes the place of each
+            small = "s=1,v=1,f=24,q=2"
+            freed += [self._send(f"a=t,i={number},{small}", b"AAAA") for number in self._alive]
         self._alive.clear()
         return b"".join(freed)
 
@@ -175,7 +186,7 @@ class KittyBackend:
         if index:
             return self._send(f"m={more},{self.quiet}", payload.parts[index].data)
         self._alive[number] = None
-        keys = f"a=t,i={number},f=100,m={more},{self.quiet}"
+        keys = f"a=t,i={number},f=100,m={more},{self.quiet}{self._usage}"
         return self._send(keys, payload.parts[0].data) + (b"" if more else self._done(number, area))
 
     def may_show(self, slot: int | None, sending: Payload) -> bool:
@@ -196,7 +207,8 @@ class KittyBackend:
         if not self._shown or row >= min(area.rows, len(MARKS)):
             return [Cell(" " * area.columns, None, self.background)]
         width = min(area.columns, len(MARKS))
-        placed = Cell(placeholder_row(row, width), self._colour(), self.background)
+        text = placeholder_row(row, width, self._variant.third_mark)
+        placed = Cell(text, self._colour(), self.background)
         rest = Cell(" " * (area.columns - width), None, self.background)
         return [placed, rest] if rest.text else [placed]
 
@@ -245,6 +257,8 @@ class KittyBackend:
 
     def _row(self, row: int, area: Area) -> bytes:
         width = min(area.columns, len(MARKS))
+        if self._variant.third_mark:
+            return placeholder_row(row, width, third=True).encode()
         text = PLACEHOLDER + MARKS[row] + MARKS[0]
         if not self._repeat or width < 4:
             return (text + PLACEHOLDER * (width - 1)).encode()
@@ -296,7 +310,7 @@ class FrameBackend(KittyBackend):
         # A frame is edited, not added: r and a belong in every piece of it.
         keys = f"{self._frame(slot)},m={more},q=2"
         if index == 0:
-            keys += ",f=100,X=1"
+            keys += f",f=100,{OVERWRITE}{self._usage}"
         return opened + self._send(keys, payload.parts[index].data)
 
     def may_show(self, slot: int | None, sending: Payload) -> bool:
@@ -432,7 +446,7 @@ class SharedFrameBackend(FrameBackend):
         self._level[slot] = payload.level
         pixels, (width, height) = payload.parts[0].data, canvas_size(area, payload.level)
         frame = f"{self._frame(slot)},q=2"
-        keys = f"{frame},f=32,s={width},v={height},X=1"
+        keys = f"{frame},f=32,s={width},v={height},{OVERWRITE}{self._usage}"
         try:
             name = write_shared_memory(pixels)
         except OSError:

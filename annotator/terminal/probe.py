@@ -16,8 +16,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from annotator.terminal.caps import Technique, TerminalCapabilities, Tmux
-from annotator.terminal.choose import FORCED, choose_technique, force_technique, requested_graphics
+from annotator.terminal.caps import KittyVariant, Technique, TerminalCapabilities, Tmux
+from annotator.terminal.choose import (
+    FORCED,
+    choose_technique,
+    explain_answers,
+    force_technique,
+    known_terminal,
+    requested_graphics,
+)
 from annotator.terminal.replies import LARGEST_CELL, TerminalReplies, build_query, parse_replies
 from annotator.terminal.transport import (
     read_tmux,
@@ -26,6 +33,8 @@ from annotator.terminal.transport import (
     write_shared_memory,
 )
 
+_MODERN = ("kitty", "ghostty", "wezterm", "iterm2", "konsole", "xterm", "mlterm", "foot", "zellij")
+"""The beginnings of the names of terminals that have true colour."""
 _MOST_BYTES = 1_000_000
 """The most bytes that are read of answers: what comes after them is not asked for."""
 TIMEOUT = 3.0
@@ -99,13 +108,12 @@ def _ask(env: Mapping[str, str], timeout: float, source: int, sink: int) -> Term
         near, rtt = wire.exchange(
             build_query(kitty=not quiet, modes=not apple, shared_memory=memory)
         )
-    far, tmux = near, Tmux()
-    if multiplexer == "tmux":
-        tmux = read_tmux(env, near.version)
-        if tmux.passthrough:
-            far, rtt = wire.exchange(wrap_for_tmux(build_query()))
-            far = _merge(near, far)
+    far, tmux = near, read_tmux(env, near.version) if multiplexer == "tmux" else Tmux()
+    if tmux.passthrough:
+        far, rtt = wire.exchange(wrap_for_tmux(build_query()))
+        far = _merge(near, far)
     technique, reason = choose_technique(far, multiplexer, tmux)
+    known = known_terminal(far.version)
     return TerminalCapabilities(
         technique=technique,
         reason=reason,
@@ -123,6 +131,8 @@ def _ask(env: Mapping[str, str], timeout: float, source: int, sink: int) -> Term
         remote=remote,
         rtt=rtt if far.closed else 0.0,
         typed=far.typed.decode("utf-8", "replace"),
+        variant=known.variant if known is not None else KittyVariant(),
+        findings=explain_answers(far, near, asked=not quiet or tmux.passthrough),
     )
 
 
@@ -171,8 +181,7 @@ def _name(env: Mapping[str, str]) -> str:
 def _truecolor(env: Mapping[str, str], answers: TerminalReplies) -> bool:
     if env.get("COLORTERM", "").lower() in ("truecolor", "24bit") or env.get("WT_SESSION"):
         return True
-    modern = ("kitty", "ghostty", "wezterm", "iterm2", "konsole", "xterm", "mlterm", "foot")
-    return answers.version.lower().startswith(modern)
+    return answers.version.lower().startswith(_MODERN)
 
 
 def _cell(fd: int, answers: TerminalReplies) -> tuple[int, int]:

@@ -11,7 +11,13 @@ LARGEST_CELL = 512
 LARGEST_PICTURE = 20_000
 _MOST_REGISTERS = 65_536
 _MOST_DIGITS = 9
-_LONGEST_VERSION = 80
+_LONGEST_TEXT = 80
+_MOST_VERDICTS = 32
+
+QUERY, MEMORY = 31, 32
+"""Ids of the kitty queries. They name no image: a query stores none."""
+PLACEMENT, QUIET, FRAME = 1_917_000_033, 1_917_000_034, 1_917_000_035
+"""Ids of the images of the other kitty questions: large, so that no other program uses them."""
 
 _ANSWER = re.compile(
     rb"\x1bP>\|(?P<version>[^\x1b]*)\x1b\\"
@@ -33,8 +39,8 @@ class TerminalReplies:
     """XTVERSION, e.g. `kitty(0.41.1)`, `XTerm(379)`, `tmux 3.5a`."""
     attributes: frozenset[int] = frozenset()
     """Primary device attributes; 4 is sixel."""
-    kitty: bool = False
-    shared_memory: bool = False
+    verdicts: tuple[tuple[int, str], ...] = ()
+    """Each answer to a kitty command, in order: the image id, and `OK` or the error."""
     cell: tuple[int, int] | None = None
     """Width and height of a cell in pixels."""
     sixel: tuple[int, int] | None = None
@@ -47,27 +53,78 @@ class TerminalReplies:
     typed: bytes = b""
     """Everything that is not an answer: the keys that the user typed meanwhile."""
 
+    def verdicts_on(self, number: int) -> list[str]:
+        """Return the answers that name an image id, in order."""
+        return [verdict for image, verdict in self.verdicts if image == number]
+
+    @property
+    def kitty(self) -> bool:
+        """True if the terminal takes pictures by kitty's graphics protocol."""
+        return "OK" in self.verdicts_on(QUERY)
+
+    @property
+    def shared_memory(self) -> bool:
+        """True if it reads pictures from the memory of this machine."""
+        return "OK" in self.verdicts_on(MEMORY)
+
+    @property
+    def places(self) -> bool:
+        """False if it says that it does not show pictures sent earlier (`a=p`)."""
+        # The question names no image: a terminal that knows the command misses it.
+        return all(v.startswith(("ENOENT", "OK")) for v in self.verdicts_on(PLACEMENT))
+
+    @property
+    def leaks(self) -> bool:
+        """True if it answers commands that forbid an answer (`q=2`)."""
+        return bool(self.verdicts_on(QUIET))
+
+    @property
+    def frames(self) -> bool | None:
+        """True if it takes frames (`a=f`), False if it refuses them, None if it says nothing."""
+        # One that leaks has also answered to the image that the frame belongs to.
+        verdicts = self.verdicts_on(FRAME)[self.leaks :]
+        return verdicts[-1] == "OK" if verdicts else None
+
 
 def build_query(
     *, kitty: bool = True, modes: bool = True, shared_memory: bytes | None = None
 ) -> bytes:
     """Return one batch of questions, closed by device attributes (DA1): all terminals answer them.
 
-    XTVERSION, a 1x1 kitty query, cell size, sixel geometry and registers (XTSMGRAPHICS),
-    synchronised output and SGR-pixel mouse (DECRQM). `kitty` and `modes` are left out for terminals
-    that print them instead of ignoring them. `shared_memory` is the name of an object that holds
-    one RGB pixel: only a terminal on this machine can read it.
+    XTVERSION, kitty graphics, cell size, sixel geometry and registers (XTSMGRAPHICS), synchronised
+    output and SGR-pixel mouse (DECRQM). `kitty` and `modes` are left out for terminals that print
+    them instead of ignoring them. `shared_memory` is the name of an object that holds one RGB
+    pixel: only a terminal on this machine can read it.
     """
     parts = [b"\x1b[>q"]
     if kitty:
-        parts.append(b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA" + ST)
-    if kitty and shared_memory is not None:
-        parts.append(b"\x1b_Gi=32,s=1,v=1,a=q,t=s,f=24;" + shared_memory + ST)
+        parts.append(_kitty_questions(shared_memory))
     parts.append(b"\x1b[16t\x1b[?1;1;0S\x1b[?2;1;0S")
     if modes:
         parts.append(b"\x1b[?2026$p\x1b[?1016$p")
     parts.append(b"\x1b[c")
     return b"".join(parts)
+
+
+def _kitty_questions(shared_memory: bytes | None) -> bytes:
+    """Return the kitty commands whose answers `TerminalReplies` reads.
+
+    Two of them have to store an image of one pixel, which is deleted at once: Konsole answers every
+    query, `q=2` or not, and a frame needs an image. Nothing is drawn.
+    """
+    pixel = "s=1,v=1,f=24"
+    asked = [(f"i={QUERY},{pixel},a=q,t=d", b"AAAA")]
+    if shared_memory is not None:
+        asked.append((f"i={MEMORY},{pixel},a=q,t=s", shared_memory))
+    asked.append((f"a=p,i={PLACEMENT}", b""))
+    asked.append((f"a=t,i={QUIET},{pixel},q=2", b"AAAA"))
+    asked.append((f"a=t,i={FRAME},{pixel},q=2", b"AAAA"))
+    asked.append((f"a=f,i={FRAME},{pixel}", b"AAAA"))
+    asked += [(f"a=d,d=I,i={number},q=2", b"") for number in (QUIET, FRAME)]
+    return b"".join(
+        b"\x1b_G" + keys.encode() + (b";" + payload if payload else b"") + ST
+        for keys, payload in asked
+    )
 
 
 def parse_replies(data: bytes) -> TerminalReplies:
@@ -100,10 +157,10 @@ def _note(answers: TerminalReplies, found: re.Match[bytes]) -> TerminalReplies:
 
 
 def _note_kitty(answers: TerminalReplies, keys: bytes, verdict: str) -> TerminalReplies:
-    fine = verdict == "OK"
-    if b"i=32" in keys.split(b","):
-        return replace(answers, shared_memory=fine)
-    return replace(answers, kitty=fine)
+    found = re.search(rb"(?:^|,)i=(\d{1,10})(?:,|$)", keys)
+    if found is None or len(answers.verdicts) >= _MOST_VERDICTS:
+        return answers
+    return replace(answers, verdicts=(*answers.verdicts, (int(found[1]), _clean(verdict))))
 
 
 def _note_mode(answers: TerminalReplies, mode: int, state: int) -> TerminalReplies:
@@ -131,8 +188,8 @@ def _parse_cell(numbers: list[int]) -> tuple[int, int] | None:
     return width, height
 
 
-def _clean(version: str) -> str:
-    return "".join(character for character in version if character.isprintable())[:_LONGEST_VERSION]
+def _clean(text: str) -> str:
+    return "".join(character for character in text if character.isprintable())[:_LONGEST_TEXT]
 
 
 def _numbers(text: str) -> list[int]:

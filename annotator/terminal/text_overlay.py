@@ -19,7 +19,7 @@ from annotator.terminal.backend import (
     synchronize_update,
 )
 from annotator.terminal.caps import Technique, TerminalCapabilities
-from annotator.terminal.kitty import ClassicBackend
+from annotator.terminal.kitty import PLACEHOLDER, ClassicBackend
 
 
 class TextRun(NamedTuple):
@@ -156,9 +156,10 @@ class TextOverlay:
         if not self._backend.named or column >= area.columns:
             return None
         cell = self._backend.row_cells(row, area, None)[0]
-        text = cell.text[3 * column : 3 * column + 3]  # the character and its two marks
-        if not text or cell.foreground is None:
+        marks = cell.text.split(PLACEHOLDER)[1:]
+        if column >= len(marks) or cell.foreground is None:
             return None
+        text = PLACEHOLDER + marks[column]
         return TextRun(row, column, text, cell.foreground, cell.background or self.background)
 
     def _resumed(self, runs: list[TextRun], area: Area) -> list[TextRun]:

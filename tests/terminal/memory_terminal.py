@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.terminal.kitty_store import KittyStore
+from tests.terminal.kitty_store import KittyStore, KittyTraits
 from tests.terminal.picture_decoders import palette, sixel
 from tests.terminal.rendering import render
 
 TOKEN = re.compile(
     rb"\x1b_(?P<apc>.*?)\x1b\\"
+    rb"|\x1bPtmux;(?P<tmux>(?:\x1b\x1b|[^\x1b])*)\x1b\\"
     rb"|\x1bP(?P<dcs>.*?)\x1b\\"
     rb"|\x1b\](?P<osc>.*?)(?:\x07|\x1b\\)"
     rb"|\x1b\[(?P<csi>[0-9;:?<>=]*[ -/]*[@-~])"
@@ -33,11 +34,38 @@ NAMES = {
     "kitty": b"kitty(0.41.1)",
     "kitty-shared": b"kitty(0.41.1)",
     "kitty-old": b"kitty(0.26.5)",
+    "kitty-0.48": b"kitty(0.48.2)",
     "ghostty": b"ghostty 1.1.3",
+    "ghostty-frames": b"ghostty 1.4.0",
+    "iterm2": b"iTerm2 3.7.3",
+    "konsole": b"Konsole 25.04.2",
+    "xterm.js": b"xterm.js(6.1.0-beta.301)",
+    "xterm.js-leaky": b"xterm.js(6.1.0-beta.150)",
+    "xterm.js-first": b"xterm.js(6.1.0-beta.120)",
+    "unknown": b"",
     "xterm": b"XTerm(398)",
     "wezterm": b"WezTerm 20240203",
+    "tmux-3.7": b"tmux 3.7c",
     "plain": b"",
 }
+KITTY = {
+    "kitty": KittyTraits(b"OK"),
+    "kitty-shared": KittyTraits(b"OK", shared=True),
+    "kitty-old": KittyTraits(b"OK"),
+    "kitty-0.48": KittyTraits(b"OK", transient=True, overwrites="C"),
+    "ghostty": KittyTraits(),
+    "ghostty-frames": KittyTraits(b"OK"),
+    "iterm2": KittyTraits(third_mark=True),
+    "konsole": KittyTraits(loud_queries=True),
+    "xterm.js": KittyTraits(b"EINVAL:unsupported action", replaces=True),
+    "xterm.js-leaky": KittyTraits(b"EINVAL:unsupported action", replaces=True, leaks=True),
+    "xterm.js-first": KittyTraits(b"EINVAL:unsupported action", replaces=True, places=False),
+    "unknown": KittyTraits(),
+    "wezterm": KittyTraits(),
+}
+"""The terminals that know kitty's graphics protocol."""
+SIXEL = ("xterm", "xterm.js", "xterm.js-leaky", "xterm.js-first", "konsole")
+INLINE = ("wezterm", "xterm.js", "xterm.js-leaky", "xterm.js-first", "konsole", "iterm2")
 Pixels = NDArray[np.uint8]
 
 
@@ -60,8 +88,11 @@ class Screen:
         mute: bool = False,
     ) -> None:
         self.cell, self.kind, self.mute = cell, kind, mute
-        self._kept = KittyStore(kind.startswith("kitty"), kind == "kitty-shared")
+        self.traits = KITTY.get(kind, KittyTraits())
+        self._kept = KittyStore(self.traits)
         self.images, self.problems = self._kept.images, self._kept.problems
+        if kind.startswith("tmux"):
+            self._around = Screen(columns, rows, cell, "kitty-0.48")
         self.overflows = 0
         """Pictures drawn past the screen's edge; without a resize under way there are none."""
         self.alternate = False
@@ -72,6 +103,10 @@ class Screen:
         self.columns, self.rows = columns, rows
         self.cells = [[Cell() for _ in range(columns)] for _ in range(rows)]
         self.drawn = np.zeros((rows * self.cell[1], columns * self.cell[0], 4), np.uint8)
+        self._owners = np.zeros((rows, columns), np.int64)
+        self._serial = 0
+        self._last_placed: dict[int, int] = {}
+        """Each cell's placement, and each picture's last one."""
         self._x = self._y = 0
         self._pen = Cell()
         self._saved = (0, 0, Cell())
@@ -103,9 +138,14 @@ class Screen:
         body = token[kind]
         if kind == "text":
             self._text(body.decode("utf-8", "replace"))
+        elif kind == "tmux":
+            return self._around.feed(body.replace(b"\x1b\x1b", b"\x1b"))
         elif kind == "apc" and body[:1] == b"G":
-            if self.kind not in ("xterm", "plain"):
-                return self._kept.take(body[1:], (self._x, self._y))
+            if self.kind in KITTY:
+                answer = self._kept.take(body[1:], (self._x, self._y))
+                if self.traits.replaces:
+                    self._draw_placed()
+                return answer
         elif kind == "dcs" and re.match(rb"[0-9;]*q", body):
             self._sixel(body)
         elif kind == "osc" and body.startswith(b"1337;File="):
@@ -153,7 +193,7 @@ class Screen:
         if body == "6n":
             return b"\x1b[%d;%dR" % (self._y + 1, self._x + 1)
         if body == "c":
-            return b"\x1b[?62;4;22c" if self.kind == "xterm" else b"\x1b[?62;22c"
+            return b"\x1b[?62;4;22c" if self.kind in SIXEL else b"\x1b[?62;22c"
         if body == ">q" and NAMES[self.kind]:
             return b"\x1bP>|" + NAMES[self.kind] + b"\x1b\\"
         if body == "16t":
@@ -182,11 +222,13 @@ class Screen:
     def _set(self, x: int, y: int, character: str) -> None:
         self.cells[y][x] = Cell(character, self._pen.foreground, self._pen.background)
         width, height = self.cell
+        self._owners[y, x] = 0
         self.drawn[y * height : (y + 1) * height, x * width : (x + 1) * width] = 0
 
     def _erase(self) -> None:
         self.cells = [[Cell() for _ in range(self.columns)] for _ in range(self.rows)]
         self.drawn[:] = 0
+        self._owners[:] = 0
 
     def _colours(self, numbers: list[int]) -> None:
         while numbers:
@@ -203,22 +245,47 @@ class Screen:
 
     @property
     def knows_placeholders(self) -> bool:
-        return self.kind in ("kitty", "kitty-shared", "ghostty")
+        return self.kind in (
+            "kitty", "kitty-shared", "kitty-0.48", "ghostty", "ghostty-frames", "iterm2"
+        )  # fmt: skip
 
     # -- images that are drawn --------------------------------------------------------------
 
     def _sixel(self, body: bytes) -> None:
-        if self.kind == "xterm":
+        if self.kind in SIXEL:
             self._draw(sixel(body.decode("ascii")))
 
     def _inline(self, body: bytes) -> None:
-        if self.kind != "wezterm":
+        if self.kind not in INLINE:
             return
         head, _, data = body.partition(b":")
         keys = dict(pair.split("=", 1) for pair in head.decode()[10:].split(";"))
         image = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
         size = int(keys["width"]) * self.cell[0], int(keys["height"]) * self.cell[1]
         self._draw(np.asarray(image.resize(size)))
+
+    def _draw_placed(self) -> None:
+        """Put placed pictures into their cells; forget those whose last placement has none."""
+        added = [
+            (number, place, stored.crops[key], stored.frames[0])
+            for number, stored in self.images.items()
+            for key, place in stored.placed.items()
+        ]
+        for number, (column, row, columns, rows), crop, frame in added:
+            size = columns * self.cell[0], rows * self.cell[1]
+            x, y = column * self.cell[0], row * self.cell[1]
+            place = self.drawn[y : y + size[1], x : x + size[0]]
+            pixels = np.asarray(frame.convert("RGBA").crop(crop).resize(size))
+            place[:] = pixels[: place.shape[0], : place.shape[1]]
+            self._serial += 1
+            self._owners[row : row + rows, column : column + columns] = self._serial
+            self._last_placed[number] = self._serial
+            self.images[number].placed.clear()
+        if added:
+            there = set(self._owners.flat)
+            for number in [n for n, serial in self._last_placed.items() if serial not in there]:
+                self._kept.drop(number)
+                del self._last_placed[number]
 
     def _draw(self, pixels: Pixels) -> None:
         left, top = self._x * self.cell[0], self._y * self.cell[1]

@@ -48,6 +48,8 @@ def _place(screen: Screen, x: int, y: int, before: Place | None) -> Place | None
     red, green, blue = cell.foreground
     number = red << 16 | green << 8 | blue
     told = marks(cell.text[1:])
+    if screen.traits.third_mark and len(told) < 3:
+        return None
     if len(told) >= 2:
         return number, told[0], told[1]
     if before is not None and before[0] == number:

@@ -15,13 +15,13 @@ from PIL import Image
 
 from annotator.items.refs import Item
 from annotator.terminal.backend import Area, Payload
-from annotator.terminal.caps import Technique, TerminalCapabilities
-from annotator.terminal.choose import backend_for
+from annotator.terminal.caps import KittyVariant, Technique, TerminalCapabilities
+from annotator.terminal.choose import backend_for, known_terminal
 from annotator.terminal.pacing import Pacer
 from annotator.terminal.requests import EncodeJob, PictureRequest
 from annotator.terminal.seen_guard import SeenGuard, is_pasted
 from annotator.terminal.stage import Stage
-from tests.terminal.memory_terminal import Screen
+from tests.terminal.memory_terminal import NAMES, Screen
 
 KINDS = {
     Technique.FRAMES: "kitty",
@@ -31,9 +31,18 @@ KINDS = {
     Technique.ITERM: "wezterm",
     Technique.HALFCELL: "plain",
 }
+VARIANTS = {
+    "kitty-0.48": Technique.FRAMES,
+    "ghostty-frames": Technique.FRAMES,
+    "iterm2": Technique.PLACEHOLDERS,
+    "konsole": Technique.CLASSIC,
+    "xterm.js": Technique.CLASSIC,
+}
+"""Terminals that take kitty's commands otherwise than those of `KINDS`."""
 COLOURS = [(r, g, b) for r in (40, 128, 215) for g in (40, 128, 215) for b in (40, 128, 215)]
 ITEMS = [Item(f"{number:02}.png") for number in range(len(COLOURS))]
 ENCODING = 0.012
+ANSWERS = re.compile(rb"\x1b_Gi=(\d+);E|\x1b\[(\d+);(\d+)R")
 PASSED = re.compile(rb"\x1b_G.*?\x1b\\|\x1b7\x1b\[\d+;\d+H\x1b\[6n\x1b8", re.S)
 
 
@@ -46,8 +55,9 @@ def image(item: Item) -> Image.Image:
 
 
 @lru_cache(maxsize=4000)
-def encoded(technique: Technique, job: EncodeJob, shared: bool = False) -> Payload:
-    backend = backend_for(TerminalCapabilities(technique, shared_memory=shared))
+def encoded(technique: Technique, job: EncodeJob, shared: bool = False, kind: str = "") -> Payload:
+    name = NAMES.get(kind, b"").decode()
+    backend = backend_for(TerminalCapabilities(technique, terminal=name, shared_memory=shared))
     area = job.area._replace(column=0, row=0)
     return backend.encode(image(job.request.item), area, job.quality)
 
@@ -91,21 +101,37 @@ class VirtualAnnotator:
         lossy: float = 0.0,
         seed: int = 0,
         shared: bool = False,
+<<<<<<< HEAD
         guard: str = "on",
         silent: bool = False,
+=======
+        kind: str = "",
+>>>>>>> a320f9a (wip)
     ) -> None:
+        """Set up a session in the terminal that `KINDS` names, or in one of `kind`."""
         self.now, self._events, self._order = 0.0, [], 0
         self.rate, self.rtt, self.lossy = rate, rtt, lossy
         self._down_free = self._up_free = 0.0
         self._random = random.Random(seed)
         random.seed(seed)  # the pictures' numbers, and with them what is lost, are the same again
-        kind = "kitty-shared" if shared else KINDS[technique]
+        kind = kind or ("kitty-shared" if shared else KINDS[technique])
         self.screen = Screen(columns, rows, kind=kind)
+<<<<<<< HEAD
         self.technique, self.shared = technique, shared
         line = Pacer(self._clock, fences=not silent, rtt=0.0 if silent else rtt)
         self.guard = SeenGuard(guard, line)
         self.guard.silent = silent
         backend = backend_for(TerminalCapabilities(technique, shared_memory=shared))
+=======
+        self.technique, self.shared, self.kind = technique, shared, kind
+        line = Pacer(self._clock, rtt=rtt)
+        known = known_terminal(NAMES[kind].decode())
+        variant = known.variant if known is not None else KittyVariant()
+        caps = TerminalCapabilities(
+            technique, terminal=NAMES[kind].decode(), shared_memory=shared, variant=variant
+        )
+        backend = backend_for(caps)
+>>>>>>> a320f9a (wip)
         self.stage = Stage(backend, line, self._write, self._clock)
         self.index, self.labels, self.blind, self.waits = 0, [], 0, []
         self.sent = 0
@@ -135,7 +161,7 @@ class VirtualAnnotator:
     def _worked(self) -> None:
         job, self._busy = self._busy, None
         assert job is not None
-        self.stage.encoded(job, encoded(self.technique, job, self.shared))
+        self.stage.encoded(job, encoded(self.technique, job, self.shared, self.kind))
         self._work()
 
     def _every(self, seconds: float) -> None:
@@ -200,9 +226,11 @@ class VirtualAnnotator:
 
     def _arrived(self, piece: bytes) -> None:
         answers = self.screen.feed(piece)
-        for answer in answers.split(b"\x1b[")[1:]:
-            row, column = map(int, answer[:-1].split(b";"))
-            self._back(lambda row=row, column=column: self._answered(row, column))
+        for image, row, column in ANSWERS.findall(answers):
+            if image:
+                self._back(lambda image=int(image): self.stage.failed(image))
+            else:
+                self._back(lambda row=int(row), column=int(column): self._answered(row, column))
 
     def _back(self, do: Callable[[], None]) -> None:
         """To the program, in order."""
