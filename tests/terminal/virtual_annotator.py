@@ -101,12 +101,9 @@ class VirtualAnnotator:
         lossy: float = 0.0,
         seed: int = 0,
         shared: bool = False,
-<<<<<<< HEAD
         guard: str = "on",
         silent: bool = False,
-=======
         kind: str = "",
->>>>>>> a320f9a (wip)
     ) -> None:
         """Set up a session in the terminal that `KINDS` names, or in one of `kind`."""
         self.now, self._events, self._order = 0.0, [], 0
@@ -116,22 +113,16 @@ class VirtualAnnotator:
         random.seed(seed)  # the pictures' numbers, and with them what is lost, are the same again
         kind = kind or ("kitty-shared" if shared else KINDS[technique])
         self.screen = Screen(columns, rows, kind=kind)
-<<<<<<< HEAD
-        self.technique, self.shared = technique, shared
+        self.technique, self.shared, self.kind = technique, shared, kind
         line = Pacer(self._clock, fences=not silent, rtt=0.0 if silent else rtt)
         self.guard = SeenGuard(guard, line)
         self.guard.silent = silent
-        backend = backend_for(TerminalCapabilities(technique, shared_memory=shared))
-=======
-        self.technique, self.shared, self.kind = technique, shared, kind
-        line = Pacer(self._clock, rtt=rtt)
         known = known_terminal(NAMES[kind].decode())
         variant = known.variant if known is not None else KittyVariant()
         caps = TerminalCapabilities(
             technique, terminal=NAMES[kind].decode(), shared_memory=shared, variant=variant
         )
         backend = backend_for(caps)
->>>>>>> a320f9a (wip)
         self.stage = Stage(backend, line, self._write, self._clock)
         self.index, self.labels, self.blind, self.waits = 0, [], 0, []
         self.sent = 0
