@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
 import sys
 from typing import Annotated, NoReturn
@@ -46,6 +47,7 @@ def main() -> NoReturn:
     """Run the command line; exits 0 for success, 1 for a failure, 2 for usage, 130 for Ctrl+C."""
     _restart_in_utf8()
     _prepare_streams()
+    gc.set_threshold(20_000, 10, 10)  # imports make many objects and no garbage: a tenth is saved
     try:
         _main()
     except SystemExit as end:

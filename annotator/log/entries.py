@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from itertools import pairwise, takewhile
-from statistics import median
 from typing import Any
 
 _BREAK_SECONDS = 60.0
@@ -254,6 +253,8 @@ def label_seconds(state: LogState) -> float | None:
     The labels of a page are written at one time: then it is the mean. None if that is 0, too. What
     a review gave has another pace, and stays out.
     """
+    from statistics import median
+
     last = [_last_before_review(stack) for stack in state.standing.values()]
     times = sorted(
         entry.at for entry in last

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import StoreError
-from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.log.entries import Entry, entry_as_dict
 from annotator.log.store import SqliteStore
@@ -126,6 +125,8 @@ def open_in_memory(
     ahead: int = 0,
 ) -> LabelSession:
     """Open a session on (n,) items with features (n, d) whose log ends with the process."""
+    from annotator.features.store import FeatureStore
+
     session = LabelSession(
         SqliteStore(":memory:"), classes, annotator=annotator, strategy=strategy, seed=seed,
         ahead=ahead,

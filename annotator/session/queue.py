@@ -71,6 +71,9 @@ class Queue:
         self._shown = -1  # the row that was current when the queue was last held
         self._picks: deque[Pick] = deque()
         self._stand_ins: set[int] = set()  # rows drawn at random for want of a ranking
+        self.listing = False
+        """True while more refs follow: a draw is then one from a part of the pool."""
+        self._from_part: dict[int, int] = {}  # rows drawn meanwhile, and the refs known then
         self._first = dict(first)
         self._first_rows: deque[int] = deque()
         self._draw_repeat = draw_repeat
@@ -95,8 +98,9 @@ class Queue:
             return self._open_count
         return max(0, len(self.refs) - len(self._answered))
 
-    def extend(self, refs: Sequence[str]) -> None:
-        """Add refs to the pool; may be called again while a listing grows."""
+    def extend(self, refs: Sequence[str], *, listing: bool = False) -> None:
+        """Add refs to the pool; with `listing` more follow, up to `end_listing`."""
+        self.listing = listing
         if isinstance(refs, RefTable) and not len(self.refs):
             self.refs = refs  # of a million `closed` finds the answered ones, not the start
             self._closed, self._open_count = np.zeros(len(refs), bool), len(refs)
@@ -110,6 +114,26 @@ class Queue:
         self._resume_abandoned()
         if not self._waiting:
             self.refill()
+
+    def end_listing(self) -> None:
+        """Draw anew, from the whole pool, what was drawn at random from a part of it.
+
+        The current item stays, without a propensity: it was not drawn from the pool.
+        """
+        self.listing, whole = False, len(self.refs)
+        part = {row for row, known in self._from_part.items() if known < whole}
+        self._from_part.clear()
+        if not part:
+            return
+        kept = [p for at, p in enumerate(self._waiting) if at == 0 or p.row not in part]
+        self._waiting = deque(
+            Pick(p.row, float("nan"), 0, p.component) if p.row in part else p for p in kept
+        )
+        self.refill()
+
+    def is_from_part(self, pick: Pick) -> bool:
+        """Return whether a pick was drawn from what is listed so far, while more follows."""
+        return pick.row in self._from_part
 
     def _append(self, refs: Sequence[str]) -> None:
         start = len(self.refs)
@@ -332,6 +356,8 @@ class Queue:
                 return pick
         if (pick := self._random(waiting)) is not None:
             self._stand_ins.add(pick.row)
+            if self.listing:
+                self._from_part[pick.row] = len(self.refs)
         return pick
 
     def _next_first(self, waiting: set[int]) -> Pick | None:

@@ -126,9 +126,13 @@ class LabelSession:
         self.prequential.is_within = is_equal if tree.is_flat else tree.is_within
         self.classes = tree.below(self.mode.refines) if self.mode.refines else tuple(tree.parents)
 
-    def extend(self, refs: Sequence[str]) -> None:
-        """Add refs to the pool; may be called again while a listing grows."""
-        self.queue.extend(refs)
+    def extend(self, refs: Sequence[str], *, listing: bool = False) -> None:
+        """Add refs to the pool; with `listing` more follow, up to `end_listing`."""
+        self.queue.extend(refs, listing=listing)
+
+    def end_listing(self) -> None:
+        """Draw from the whole pool: it is listed."""
+        self.queue.end_listing()
 
     # --- asking
 
@@ -330,6 +334,8 @@ class LabelSession:
             return {"picked_by": REFINE, "extra": self._refining.extra}
         if self._repeated():
             return {"picked_by": REPEAT, "extra": {"second": True, REPEAT: True}}
+        if self.queue.is_from_part(pick):  # of no known probability in the pool
+            return {"picked_by": pick.component}
         return pick.to_log_fields()
 
     def _repeated(self) -> Entry | None:

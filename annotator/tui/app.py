@@ -108,7 +108,8 @@ class LabelApp(ProjectApp):
         self._finder.listen(lambda found: self._post(messages.ItemsListed(found)))
         self.set_interval(1.0, self._look_around)
         self.set_interval(LOOKUP_SECONDS, self._look_up_duplicates)
-        if self.session.queue.paused:
+        if self.session.queue.paused:  # the first picture waits for a model of all items
+            self._finder.go_on()
             self.set_timer(FIRST_FIT_SECONDS, self._stop_waiting)
 
     def on_unmount(self) -> None:
@@ -128,11 +129,22 @@ class LabelApp(ProjectApp):
         elif isinstance(found, SkippedFiles):
             self._all_listed(found)
         else:
-            self.session.extend(found)
+            self.session.extend(found, listing=True)
             if self._opening is None:
                 self.label_screen.sync()
+            if self.session.current is None:
+                self._finder.go_on()
+
+    def on_picture_view_shown(self) -> None:
+        """List the other items, now that the first picture is drawn."""
+        self._finder.go_on()
+
+    def on_picture_view_broken(self) -> None:
+        """List the other items: the first one has no picture."""
+        self._finder.go_on()
 
     def _all_listed(self, skipped: SkippedFiles) -> None:
+        self.session.end_listing()
         self.label_screen.listed = True
         if self._opening is None:
             self.label_screen.sync()

@@ -92,7 +92,8 @@ def run_label_app(
     log or refs that cannot be read.
     """
     _keymap(project)  # a faulty keymap is reported before the screen is touched
-    finder = ItemFinder(project, audit.refs if audit else None)
+    refs = audit.refs if audit else None
+    finder = ItemFinder(project, refs, rests=opening is None)
     caps = _open_terminal(graphics)
     with prepare_label_app(
         project, annotator, caps, features=features, audit=audit, finder=finder, opening=opening,

@@ -22,6 +22,7 @@ from annotator.tui.keyboards import Keyboard
 from annotator.tui.picture.driver import driver_for
 from annotator.tui.picture.key_reader import base_key, replace_key
 from annotator.tui.picture.picture import PictureView
+from annotator.tui.styled_text import ROLES
 from annotator.tui.themes import DEFAULT, THEMES
 from annotator.tui.widgets.bars import KeyBar
 from annotator.tui.widgets.choices import Choice, ChoiceScreen
@@ -41,6 +42,7 @@ class ProjectApp(App[AnnotatorError]):
 
     CSS_PATH = Path(__file__).with_name("app.tcss")
     ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"role--{role}" for role in ROLES}
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+z", "suspend_process", show=False)]
 
     def __init__(self, project: ProjectFolder, caps: TerminalCapabilities) -> None:
@@ -60,6 +62,9 @@ class ProjectApp(App[AnnotatorError]):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._check_theme(settings.theme or DEFAULT)
+        self.stylesheet.set_variables(self.get_css_variables())
+        self._styled_for: str | None = self.theme
+        """The theme that the first styles are of; None once they have been made anew."""
 
     async def on_event(self, event: events.Event) -> None:
         """Handle an event, and the keys of a burst one after the other."""
@@ -96,6 +101,12 @@ class ProjectApp(App[AnnotatorError]):
         for screen in self.screen_stack:
             for bar in screen.query(KeyBar):
                 bar.use_letters(self.letters)
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Style all widgets anew, but at the start, when all have the styles of the theme."""
+        first, self._styled_for = self._styled_for, None
+        if first != self.theme:
+            super().refresh_css(animate=animate)
 
     def _check_theme(self, name: str) -> str:
         if name not in self.available_themes:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from annotator.items.ref_table import RefTable
 from annotator.project.classes import ClassInfo
-from annotator.project.item_pool import Priority, write_priorities
+from annotator.project.item_pool import Priority, cache_refs, load_refs, write_priorities
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import Settings
 from annotator.session.mode import SessionMode
@@ -84,3 +86,44 @@ def test_a_session_in_memory_learns_from_its_features() -> None:
         ranking = session.learn()
     assert ranking is not None and ranking.model is not None
     assert (ranking.model.predict_proba(X).argmax(axis=1) == [0, 1] * 3).all()
+
+
+def test_a_large_pool_is_opened_without_a_string_for_each_item(project: ProjectFolder) -> None:
+    items = 100_000
+    project.refs_file.write_text("filename\n" + "".join(f"{n}.png\n" for n in range(items)))
+    cache_refs(project, RefTable(f"{n}.png" for n in range(items)))
+    before = sys.getallocatedblocks()
+    with open_session(project, "ann", on_hook_failure=pytest.fail) as opened:
+        opened.session.extend(load_refs(project))
+        assert opened.session.current is not None
+        assert opened.session.progress.items == items
+        assert sys.getallocatedblocks() - before < items / 10
+
+
+def test_what_is_next_is_drawn_from_the_whole_pool_once_it_is_listed(
+    project: ProjectFolder,
+) -> None:
+    with open_session(project, "ann", on_hook_failure=pytest.fail) as opened:
+        session = opened.session
+        session.extend(REFS[:4], listing=True)
+        shown = session.current
+        early = session.label("no")
+        assert early is not None and early.picked_by == "random"
+        assert early.q is None and early.pool is None, "the pool is not known"
+        shown = session.current
+        session.extend([f"more-{n}.png" for n in range(96)], listing=True)
+        session.end_listing()
+        assert session.current == shown, "the picture on the screen stays"
+        assert session.current_pick is not None and np.isnan(session.current_pick.q)
+        assert all(session.queue[place].pool > 90 for place in range(1, len(session.queue)))
+
+
+def test_a_pool_that_is_listed_at_once_keeps_its_draws(project: ProjectFolder) -> None:
+    with open_session(project, "ann", on_hook_failure=pytest.fail) as opened:
+        session = opened.session
+        session.extend(REFS, listing=True)
+        picks = [session.queue[place] for place in range(len(session.queue))]
+        session.end_listing()
+        assert [session.queue[place] for place in range(len(session.queue))] == picks
+        given = session.label("no")
+        assert given is not None and given.q == 1 / len(REFS) and given.pool == len(REFS)

@@ -18,7 +18,8 @@ from annotator.terminal.picture_cache import BytesLRU
 from annotator.terminal.requests import EncodeJob, PictureRequest
 from annotator.tui.picture.encoder import EncodeResult, PictureEncoder
 from annotator.tui.picture.strips import cells_to_segments, render_uncached
-from annotator.tui.styled_text import ROLES, clip_end
+from annotator.tui.styled_text import clip_end
+from annotator.tui.widgets.lines import role_style
 from annotator.tui.workers import make_poster
 
 if TYPE_CHECKING:
@@ -41,8 +42,6 @@ class Filmstrip(Widget):
     Where the terminal keeps pictures, each small one is sent once and then moved by text cells. A
     click on one walks to it.
     """
-
-    COMPONENT_CLASSES = {f"role--{role}" for role in ROLES}
 
     @dataclass
     class Chosen(Message):
@@ -172,7 +171,7 @@ class Filmstrip(Widget):
 
     def render_line(self, y: int) -> Strip:
         """Return a row of the small pictures, or their labels."""
-        width, role = self.size.width, self.get_component_rich_style
+        width = self.size.width
         strips, used = [], 0
         for place in reversed(range(len(self._answers))):
             answer, column = self._answers[place], self._column(place)
@@ -180,7 +179,7 @@ class Filmstrip(Widget):
             if y < ROWS:
                 strips.append(Strip(cells_to_segments(self._cells(answer.item, y)), COLUMNS))
             else:
-                style = role("role--key" if answer.in_view else "role--dim")
+                style = role_style(self, "key" if answer.in_view else "dim")
                 label = clip_end(answer.label, COLUMNS).center(COLUMNS)
                 strips.append(Strip([Segment(label, style)]).adjust_cell_length(COLUMNS, style))
             used = column + COLUMNS

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.geometry import Size
 
 from annotator.items.refs import make_printable
 from annotator.tui.commands import Command, class_hints, command_hints, command_table
@@ -41,6 +42,8 @@ class LabelScreen(AnswerScreen):
 
     def compose(self) -> ComposeResult:
         """Lay out the picture beside the sidebar, between header and footer."""
+        # Before the children are there: each later change styles all of them anew.
+        self.update_classes(self._size_classes(self.app.size), update=False)
         yield Notice(id="small")
         yield self.header
         with Horizontal(id="middle"):
@@ -197,15 +200,18 @@ class LabelScreen(AnswerScreen):
 
     def on_resize(self, event: events.Resize) -> None:
         """Fit the layout to the window, or ask for a larger one."""
-        small = label_text.is_too_small(event.size)
-        self.set_class(small, "small")
-        if small:
+        self.update_classes(self._size_classes(event.size))
+        if self.has_class("small"):
             self.query_one("#small", Notice).show(*label_text.too_small_notice(event.size))
-        flat = event.size.height < 30
-        self.set_class(flat, "-flat")
-        self.set_class(event.size.width >= label_text.WIDE, "-wide")
-        self.set_class(label_text.is_roomy(event.size) and self.filmstrip.is_possible, "-roomy")
-        self.sidebar.allot_rows(event.size.height - (3 if flat else 4))
+        self.sidebar.allot_rows(event.size.height - (3 if self.has_class("-flat") else 4))
+
+    def _size_classes(self, size: Size) -> dict[str, bool]:
+        return {
+            "small": label_text.is_too_small(size),
+            "-flat": size.height < 30,
+            "-wide": size.width >= label_text.WIDE,
+            "-roomy": label_text.is_roomy(size) and self.filmstrip.is_possible,
+        }
 
     # --- views
 

@@ -12,7 +12,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from annotator.tui.styled_text import ROLES, Line
+from annotator.tui.styled_text import Line
 
 GAP = 8
 """Cells that cost less than moving the cursor and setting the colours again."""
@@ -21,11 +21,18 @@ GAP = 8
 class Lines(Widget):
     """A widget that shows the lines of `draw`. Call `update` after each change."""
 
-    COMPONENT_CLASSES = {f"role--{role}" for role in ROLES}
-
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._lines: list[Line] = []
+        self._styles_of_roles: dict[str, Style] = {}
+
+    def on_mount(self) -> None:
+        """Follow the theme of the app."""
+        self.app.theme_changed_signal.subscribe(self, self._recolour)
+
+    def _recolour(self, _: object) -> None:
+        self._styles_of_roles.clear()
+        self.refresh()
 
     def draw(self, width: int, height: int) -> Sequence[Line]:
         """Return the lines for this size."""
@@ -66,7 +73,26 @@ class Lines(Widget):
         return list(self.draw(width, height))[:height] if width and height else []
 
     def _style(self, role: str) -> Style:
-        return self.get_component_rich_style(f"role--{role}")
+        if role not in self._styles_of_roles:
+            self._styles_of_roles[role] = role_style(self, role)
+        return self._styles_of_roles[role]
+
+    def notify_style_update(self) -> None:
+        """Forget the styles: the ground under the lines may have changed."""
+        self._styles_of_roles.clear()
+        super().notify_style_update()
+
+
+def role_style(widget: Widget, role: str) -> Style:
+    """Return the style of a role of `ROLES` on the ground of a widget.
+
+    The app holds the roles, and not each widget: a stylesheet takes as long for each of them as for
+    a widget, at each change of a class.
+    """
+    styles = widget.app.get_component_styles(f"role--{role}")
+    ground = widget.background_colors[1] + styles.background
+    colours = Style.from_color((ground + styles.color).rich_color, ground.rich_color)
+    return styles.text_style + colours
 
 
 def _changes(old: Line, new: Line, y: int, width: int) -> list[Region]:

@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,22 @@ async def test_unknown_names_are_refused_with_those_that_exist(
 async def test_themes_open(make: Any, opened: Any, theme: str) -> None:
     async with opened(make(theme=theme)) as desk:
         await desk.sees("red")
+
+
+async def test_another_theme_repaints_all_text_at_once(make: Any, opened: Any) -> None:
+    def colours(desk: Any) -> set[Any]:
+        strips = desk.app.screen._compositor.render_strips()
+        words = (s for strip in strips[:1] + strips[-2:] for s in strip if s.text.strip())
+        return {colour for s in words for colour in (s.style.color, s.style.bgcolor)}
+
+    project = make()
+    settings = replace(project.settings, theme="annotator-light")
+    async with opened(replace(project, settings=settings)) as light:
+        expected = colours(light)
+    async with opened(project) as desk:
+        assert not colours(desk) <= expected
+        desk.app.theme = "annotator-light"
+        await desk.until(lambda: colours(desk) <= expected)
 
 
 async def test_no_colour_leaves_words_and_keys(

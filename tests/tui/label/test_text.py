@@ -161,6 +161,7 @@ class Page(Lines):
 
 
 class Pages(App[None]):
+    COMPONENT_CLASSES = {f"role--{role}" for role in ("text", "dim", "strong")}
     CSS = "".join(f".role--{role} {{ color: white; }} " for role in ("text", "dim", "strong"))
 
     def compose(self) -> ComposeResult:
