@@ -11,6 +11,7 @@ from annotator.cli.project_options import AnnotatorOption, ProjectArgument, warn
 from annotator.errors import AnnotatorError, RefError
 from annotator.items.json_text import to_json_text
 from annotator.items.refs import make_printable, shell_quoted
+from annotator.items.tiff_pages import split_page
 
 if TYPE_CHECKING:
     from annotator.project.project import ProjectFolder
@@ -74,9 +75,11 @@ def _item_as_dict(
     proba, _ = session.learner.predict_with_source(pick.row, item.ref)
     if proba and session.multi:
         proba = class_probabilities(proba, project.settings.names)
+    file, page = split_page(item.path)
     return {
         "ref": item.ref,
-        "file": str((project.images / item.path).resolve()),
+        "file": str((project.images / file).resolve()),
+        "page": page,
         "box": list(item.box) if item.box else None,
         "classes": list(project.settings.names),
         "multi_label": project.settings.multi_label,

@@ -38,7 +38,7 @@ from annotator.session.pool_features import PoolFeatures
 from annotator.session.predict import prepare_fit
 
 _IN_A_BOX = frozenset(f"{BOX_MARK}0123456789,.".encode())
-_TAIL = rb"(?:" + BOX_MARK.encode() + rb"[0-9.,]+|#)?$"
+_TAIL = rb"(?:#page=[0-9]+)?(?:" + BOX_MARK.encode() + rb"[0-9.,]+|#)?$"
 _UNKNOWN = {
     "column": "{} without a value that can be compared in {}",
     "size": "{} of unknown size",

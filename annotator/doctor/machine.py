@@ -21,6 +21,9 @@ EXTRAS = {
     "models": ("learnt features, detectors", ("torch", "transformers", "huggingface_hub")),
     "faces": ("faces", ("cv2", "onnxruntime", "sklearn", "huggingface_hub")),
     "parquet": ("Parquet files", ("pyarrow",)),
+    "heif": ("HEIC and HEIF images", ("pillow_heif",)),
+    "jxl": ("JPEG XL images", ("pillow_jxl",)),
+    "dicom": ("DICOM images", ("pydicom",)),
     "logistic": ("--estimator logistic, clusters", ("sklearn",)),
 }
 """Extra of the distribution to its purpose and the modules that it installs."""

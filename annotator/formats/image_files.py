@@ -10,7 +10,9 @@ from pathlib import Path, PurePosixPath
 
 from annotator.errors import ImageError, ProjectError
 from annotator.formats.source import ExportRecord, ExportSource
+from annotator.images.decode import open_image
 from annotator.items.refs import make_printable
+from annotator.items.tiff_pages import split_page
 
 IMAGE_MODES = ("symlink", "copy", "none")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -29,6 +31,15 @@ def flatten_path(path: str) -> str:
     return sanitize_path(path).replace("/", "__")
 
 
+def name_page(path: str) -> str:
+    """Return `scan-page2.tif` for `scan.tif#page=2`: a name for a file with that page alone."""
+    plain, page = split_page(path)
+    if page == 1:
+        return path
+    stem, suffix = os.path.splitext(plain)  # noqa: PTH122 - a Path would drop a trailing dot
+    return f"{stem}-page{page}{suffix}"
+
+
 class ImageExporter:
     """The image files of one export, each under a free name."""
 
@@ -39,9 +50,13 @@ class ImageExporter:
         self._folders: set[Path] = set()
 
     def place_image(self, path: str, wanted_name: str) -> str | None:
-        """Link or copy an image, and return the name it got; None, with a note, for a lost file."""
-        name = self.make_unique_name(wanted_name)
-        origin = self._source.images.root / path
+        """Link or copy an image, and return the name it got; None, with a note, for a lost file.
+
+        A page of a TIFF file after the first is written as a file of its own.
+        """
+        name = self.make_unique_name(name_page(wanted_name))
+        plain, page = split_page(path)
+        origin = self._source.images.root / plain
         if self._source.options.images == "none":
             return name
         if not os.access(origin, os.R_OK) or not origin.is_file():
@@ -50,17 +65,30 @@ class ImageExporter:
             )
             return None
         target = self._made(name)
+        if page > 1:
+            return name if self._write_page(path, target) else None
         if self._source.options.images == "symlink":
             target.symlink_to(origin.resolve())
         else:
             shutil.copyfile(origin, target)
         return name
 
+    def _write_page(self, path: str, target: Path) -> bool:
+        """Write a page with its values as they are; False, with a note, for a broken one."""
+        images = self._source.images
+        try:
+            with open_image(images.root / path, images.max_pixels) as (source, _):
+                source.image.save(target, "TIFF", compression="tiff_adobe_deflate")
+        except (ImageError, OSError, ValueError) as error:
+            self._source.note(f"left out: {make_printable(str(error))}")
+            return False
+        return True
+
     def place_crop(self, record: ExportRecord, wanted_name: str) -> str | None:
         """Write a box, with context, and return its name; None, with a note, for a broken image."""
         if record.item.box is None:
             return self.place_image(record.item.path, wanted_name)
-        stem, suffix = os.path.splitext(wanted_name)  # noqa: PTH122 - a Path would drop a trailing dot
+        stem, suffix = os.path.splitext(name_page(wanted_name))  # noqa: PTH122 - a Path would drop a trailing dot
         box = "_".join(f"{value:g}" for value in record.item.box)
         lossless = suffix.lower() in _LOSSLESS
         name = self.make_unique_name(f"{stem}_{box}{'.png' if lossless else '.jpg'}")

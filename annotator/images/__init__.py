@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from annotator.images.crops import Crop, ImageFolder, ImageSource, Pixels, draw_box
-from annotator.images.decode import MAX_PIXELS
+from annotator.items.image_kinds import MAX_PIXELS
 
 __all__ = [
     "MAX_PIXELS",

@@ -6,6 +6,7 @@ import math
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -15,8 +16,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from annotator.errors import ImageError
-from annotator.images.decode import MAX_PIXELS, EncodedImage, decode_image, open_image
+from annotator.images.contrast import Range, Tones, render_tones
+from annotator.images.decode import (
+    EncodedImage,
+    decode_image,
+    decode_values,
+    describe_frames,
+    open_image,
+)
+from annotator.items.image_kinds import MAX_PIXELS
 from annotator.items.refs import Box, Item, make_printable
+from annotator.items.tiff_pages import split_page
 
 Pixels = NDArray[np.uint8]
 """(height, width, 3) or, for several pictures, (n, height, width, 3): red, green, blue."""
@@ -37,6 +47,10 @@ class Crop:
     """Crop pixels per source pixel."""
     source: tuple[int, int]
     """Width and height of the upright source image."""
+    tones: Tones | None = None
+    """The values behind the image, for another contrast; None if it is not for people."""
+    note: str = ""
+    """A note for people, such as that the image is the first of an animation."""
 
 
 class ImageSource(Protocol):
@@ -51,24 +65,45 @@ class ImageSource(Protocol):
         ...
 
 
+class FindWindow(Protocol):
+    """The range of values that is shown of an image of more than eight bits."""
+
+    def __call__(self, path: str, source: EncodedImage, values: Image.Image) -> Range:
+        """Return the range for the image at `path`, whose values are in mode F."""
+        ...
+
+
 class ImageFolder:
-    """Image files below a root folder; absolute paths are used as they are. Thread-safe."""
+    """Image files below a root folder; absolute paths are used as they are. Thread-safe.
+
+    With `find_window` crops are made for people: grey of more than eight bits is shown by that
+    range, and crops carry their values. Without it, images are read by the fixed rule that features
+    and detectors need.
+    """
 
     def __init__(
-        self, root: Path, max_pixels: int = MAX_PIXELS, keep_bytes: int = CACHE_BYTES
+        self,
+        root: Path,
+        max_pixels: int = MAX_PIXELS,
+        keep_bytes: int = CACHE_BYTES,
+        find_window: FindWindow | None = None,
     ) -> None:
-        self.root = root
+        self.root, self._find_window = root, find_window
         self.max_pixels = max_pixels
         self._keep_bytes = keep_bytes
         self._recent = _RecentImages(keep_bytes)
 
-    def __reduce__(self) -> tuple[type[ImageFolder], tuple[Path, int, int]]:
+    def __reduce__(self) -> tuple[type[ImageFolder], tuple[object, ...]]:
         """Give another process the same folder without the decoded images."""
-        return ImageFolder, (self.root, self.max_pixels, self._keep_bytes)
+        return ImageFolder, (self.root, self.max_pixels, self._keep_bytes, self._find_window)
 
     def path(self, item: Item) -> Path:
-        """Return the item's file."""
+        """Return the path of the item's image: a file, or a page of one."""
         return self.root / item.path
+
+    def file(self, item: Item) -> Path:
+        """Return the file that holds the item's image."""
+        return self.root / split_page(item.path)[0]
 
     def size(self, item: Item) -> tuple[int, int]:
         """Return width and height of the item's upright image, from its header alone."""
@@ -91,9 +126,13 @@ class ImageFolder:
         with open_image(self.path(item), self.max_pixels) as (source, found):
             region = _region(item, source.size, context)
             fitted, scale = _fit_crop(region, size, enlarge)
-            image, part = self._decoded(item, source, found, scale)
+            decode = decode_image if self._find_window is None else decode_values
+            image, part = self._decoded(item, source, found, scale, decode)
             picture = _resize_region(image, region, part, fitted)
-            return Crop(picture, _box_in_crop(item.box, region, fitted), scale, source.size)
+            tones = self._tones(item, source, picture, image)
+            shown = picture if tones is None else render_tones(tones)
+            box, note = _box_in_crop(item.box, region, fitted), describe_frames(source)
+            return Crop(shown, box, scale, source.size, tones, note)
 
     def resized_pixels(self, item: Item, size: tuple[int, int], context: float = 0.25) -> Pixels:
         """Return the pixels of what `crop` shows, (height, width, 3), at exactly `size`.
@@ -103,19 +142,35 @@ class ImageFolder:
         with open_image(self.path(item), self.max_pixels) as (source, found):
             region = _region(item, source.size, context)
             scale = min(1.0, max(size[0] / region.size[0], size[1] / region.size[1]))
-            image, part = self._decoded(item, source, found, scale)
+            image, part = self._decoded(item, source, found, scale, decode_image)
             return np.asarray(_resize_region(image, region, part, size))
 
+    def _tones(
+        self, item: Item, source: EncodedImage, crop: Image.Image, whole: Image.Image
+    ) -> Tones | None:
+        """Return the values behind a crop for people."""
+        if self._find_window is None:
+            return None
+        if whole.mode != "F":
+            return Tones(crop, whole)
+        window = self._find_window(item.path, source, whole)
+        return Tones(crop, whole, window, bool(source.image.info.get("inverted")))
+
     def _decoded(
-        self, item: Item, source: EncodedImage, found: os.stat_result, scale: float
+        self,
+        item: Item,
+        source: EncodedImage,
+        found: os.stat_result,
+        scale: float,
+        decode: Callable[[EncodedImage, float], tuple[Image.Image, int]],
     ) -> tuple[Image.Image, int]:
         """Decode an image, or return the one kept for another box in it."""
         if item.box is None:
-            return decode_image(source, scale)
-        key = (source.name, found.st_mtime_ns, found.st_size)
+            return decode(source, scale)
+        key = (f"{decode.__name__} {source.name}", found.st_mtime_ns, found.st_size)
         kept = self._recent.find(key, scale)
         if kept is None:
-            kept = decode_image(source, scale)
+            kept = decode(source, scale)
             self._recent.keep(key, *kept)
         return kept
 

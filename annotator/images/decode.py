@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
 import logging
 import os
 import stat
@@ -10,51 +9,41 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL
 from numpy.typing import NDArray
-from PIL import (  # (the plugins register themselves)
-    AvifImagePlugin,  # noqa: F401
-    ExifTags,
-    Image,
-    TiffImagePlugin,  # noqa: F401
-    WebPImagePlugin,  # noqa: F401
-    features,
-)
+from PIL import ExifTags, Image
 
 from annotator.errors import ImageError
+from annotator.images.contrast import fit_window, robust_range, scale_to_bytes
+from annotator.images.openers import open_picture
+from annotator.items.image_kinds import MAX_PIXELS as MAX_PIXELS
+from annotator.items.image_kinds import refuse_large
 from annotator.items.refs import make_printable
-
-MAX_PIXELS = 200_000_000
-"""The default limit: above the largest camera sensors, below a decompression bomb."""
+from annotator.items.tiff_pages import split_page
 
 BACKGROUND = (128, 128, 128, 255)
 """The colour behind transparent pixels: black and white drawings both stand out from it."""
 
-_FORMATS = (
-    "JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", *(["AVIF"] if features.check("avif") else []),
-)  # fmt: skip
 # Pillow's decoders answer damaged data with any of these; LookupError and ArithmeticError
 # among them, and a warning where the interpreter turns warnings into errors.
 _DAMAGED = (
     OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError,
-    MemoryError, struct.error, zlib.error, Image.DecompressionBombError, Warning,
+    MemoryError, RuntimeError, struct.error, zlib.error, Image.DecompressionBombError, Warning,
 )  # fmt: skip
 _LARGE = 40_000_000
 _one_large_at_a_time = threading.Lock()
 
-# Pillow warns and logs on stderr, over the screen; what matters is an error here, or handled.
+# Decoders warn and log on stderr, over the screen; what matters is an error here, or handled.
 # Only a filter that stays is safe with threads.
-warnings.filterwarnings("ignore", module=r"PIL\b")
-logging.getLogger("PIL").addHandler(logging.NullHandler())
-Image.preinit()
+for _package in ("PIL", "pydicom", "pillow_heif", "pillow_jxl"):
+    warnings.filterwarnings("ignore", module=rf"{_package}\b")
+    logging.getLogger(_package).addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +68,15 @@ class EncodedImage:
 def open_image(
     path: Path, max_pixels: int = MAX_PIXELS
 ) -> Iterator[tuple[EncodedImage, os.stat_result]]:
-    """Open an image file and read its header. Raises `ImageError`.
-
-    Not `Image.open`: that tries every format of Pillow, and its limit on pixels is a global that
-    other threads share.
-    """
+    """Open an image file, or a page of one, and read its header. Raises `ImageError`."""
     name = make_printable(str(path))
-    file = _regular_file(path, name)
+    plain, page = split_page(str(path))
+    if plain != str(path) and os.path.lexists(path):  # a file with such a name
+        plain, page = str(path), 1
+    file = _regular_file(Path(plain), name)
     with file:
-        image = _identify_image(file, name)
-        width, height = image.size
-        if width * height > max_pixels:
-            raise ImageError(
-                f"{name}: {width} x {height} pixels are more than the limit of "
-                f"{max_pixels:,}. If the file is genuine, raise max_pixels in annotator.toml."
-            )
+        image = _identify_image(file, name, page, max_pixels)
+        refuse_large(name, *image.size, max_pixels)
         yield EncodedImage(name, image, _orientation(image), image.size), os.fstat(file.fileno())
 
 
@@ -103,8 +86,22 @@ def decode_image(source: EncodedImage, shrink: float = 1.0) -> tuple[Image.Image
     A JPEG is decoded at a reduced size if that is at least `shrink` of it; this saves most of the
     time and memory. Raises `ImageError`.
     """
+    return _load(source, shrink, _to_rgb)
+
+
+def decode_values(source: EncodedImage, shrink: float = 1.0) -> tuple[Image.Image, int]:
+    """Return the upright image as it is to be shown, and its reduction, as `decode_image` does.
+
+    Grey of more than eight bits keeps its values, in mode F; all else is RGB.
+    """
+    return _load(source, shrink, _to_values)
+
+
+def _load(
+    source: EncodedImage, shrink: float, convert: Callable[[Image.Image], Image.Image]
+) -> tuple[Image.Image, int]:
     full = source.stored
-    if shrink < 1:
+    if shrink < 1 and source.image.format in ("JPEG", "MPO"):
         wanted = tuple(max(1, int(np.ceil(side * shrink))) for side in full)
         source.image.draft(None, (wanted[0], wanted[1]))
     part = _draft_scale(full, source.image.size)
@@ -112,7 +109,7 @@ def decode_image(source: EncodedImage, shrink: float = 1.0) -> tuple[Image.Image
     with _one_large_at_a_time if large else nullcontext():
         try:
             source.image.load()
-            image = _to_rgb(source.image)
+            image = convert(source.image)
         except _DAMAGED as error:
             raise _damage_error(source.name, error) from error
         return _apply_orientation(image, source.orientation), part
@@ -144,32 +141,11 @@ def _regular_file(path: Path, name: str) -> Any:
     return os.fdopen(number, "rb")
 
 
-def _identify_image(file: Any, name: str) -> Image.Image:
+def _identify_image(file: Any, name: str, page: int, max_pixels: int) -> Image.Image:
     try:
-        prefix = file.read(16)
-        for kind in _FORMATS:
-            factory, accept = Image.OPEN[kind]
-            if accept is None or accept(prefix) is True:
-                file.seek(0)
-                if kind == "TIFF":
-                    _silence_libtiff()
-                return factory(file, name)
+        return open_picture(file, name, page, max_pixels)
     except _DAMAGED as error:
         raise _damage_error(name, error) from error
-    what = "it is empty" if not prefix else "its format is unknown"
-    kinds = ", ".join(_FORMATS)
-    raise ImageError(f"{name}: cannot be read as an image: {what}. Convert it to one of {kinds}.")
-
-
-@cache
-def _silence_libtiff() -> None:
-    """Keep libtiff from writing to stderr, over the screen; its errors reach us anyway."""
-    home = Path(PIL.__file__).parent
-    bundled = (home.parent / "pillow.libs", home / ".dylibs")  # where the wheels carry it
-    found = [str(path) for folder in bundled for path in folder.glob("libtiff*")]
-    for library in found or filter(None, [ctypes.util.find_library("tiff")]):
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(library).TIFFSetErrorHandler(None)
 
 
 def _damage_error(name: str, error: BaseException) -> ImageError:
@@ -181,6 +157,8 @@ def _orientation(image: Image.Image) -> int:
     """Return EXIF's orientation of the stored pixels; 1 if it is absent, or Pillow applies it."""
     if image.format == "TIFF":
         return 1  # Pillow applies it while it loads, and gives the upright size before
+    if image.format == "DICOM" or (image.format == "JXL" and not getattr(image, "jpeg", False)):
+        return 1  # the decoder of JPEG XL turns all but a JPEG that it holds
     if image.format == "PNG" and "exif" not in image.info:
         return 1  # asking Pillow would decode the whole image in search of a late chunk
     try:
@@ -188,6 +166,21 @@ def _orientation(image: Image.Image) -> int:
     except _DAMAGED:
         return 1
     return found if found in range(1, 9) else 1
+
+
+_ANIMATED = {"GIF": "GIF", "WEBP": "WebP", "PNG": "PNG", "AVIF": "AVIF"}
+
+
+def describe_frames(source: EncodedImage) -> str:
+    """Return a note if only the first frame of an animation is read; else ""."""
+    image = source.image
+    if image.format not in _ANIMATED:
+        return ""
+    try:
+        moves = bool(getattr(image, "is_animated", False))
+    except _DAMAGED:
+        return ""
+    return f"first frame of an animated {_ANIMATED[image.format]}" if moves else ""
 
 
 _TRANSPOSES = {
@@ -211,6 +204,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image  # convert() would copy it
     if image.mode.startswith(("I", "F")):
+        if image.format == "DICOM":
+            return _window_dicom(image)
         return Image.fromarray(_to_eight_bits(np.asarray(image))).convert("RGB")
     if image.has_transparency_data:
         picture = image.convert("RGBA")
@@ -237,3 +232,21 @@ def _to_eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
         grey, top = grey - low, max(high - low, 1e-30)
     scaled: NDArray[np.uint8] = np.rint(grey * (255 / top)).astype(np.uint8)
     return scaled
+
+
+def _window_dicom(image: Image.Image) -> Image.Image:
+    """Return grey of a DICOM file through its own window, else as a camera's range."""
+    values = np.asarray(image)
+    window = image.info.get("window") or fit_window([robust_range(values)], real=False)
+    return scale_to_bytes(values, window, inverted=bool(image.info.get("inverted"))).convert("RGB")
+
+
+def _to_values(image: Image.Image) -> Image.Image:
+    """Return grey of more than eight bits as finite values in mode F, all else as RGB."""
+    if not image.mode.startswith(("I", "F")):
+        return _to_rgb(image)
+    values = np.asarray(image).astype(np.float32)
+    finite = np.isfinite(values)
+    if not finite.all():
+        values = np.where(finite, values, values[finite].min() if finite.any() else 0)
+    return Image.fromarray(values)

@@ -35,6 +35,7 @@ from annotator.images import ImageFolder
 from annotator.items.atomic import only_regular, read_file, write_atomically
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item
+from annotator.items.tiff_pages import split_page
 
 MAX_HASH_DISTANCE = 10
 """Bits of 128 in which two near-duplicates may differ.
@@ -183,7 +184,7 @@ def _fingerprint(folder: ImageFolder, prints: Fingerprints, row: int) -> Any:
     before = prints.table[row]
     found = np.zeros((), _ROW_DTYPE)
     try:
-        stat = folder.path(item).stat()
+        stat = folder.file(item).stat()
     except OSError:
         found["state"] = BROKEN
         return found
@@ -191,7 +192,7 @@ def _fingerprint(folder: ImageFolder, prints: Fingerprints, row: int) -> Any:
     if before["state"] != UNKNOWN and before["stamp"] == found["stamp"]:
         return before
     try:
-        found["file"] = _file_digest(folder.path(item), item)
+        found["file"] = _file_digest(folder.file(item), item)
         grey = Image.fromarray(folder.resized_pixels(item, (32, 32), 0.0)).convert("L")
     except (ImageError, OSError):
         found["state"] = BROKEN
@@ -219,6 +220,8 @@ def _file_digest(path: Path, item: Item) -> NDArray[np.uint64]:
     with open(path, "rb", opener=only_regular) as file:  # noqa: PTH123
         found = hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16))
     found.update(repr(item.box).encode())
+    if (page := split_page(item.path)[1]) > 1:
+        found.update(str(page).encode())
     return np.frombuffer(found.digest(), "<u8")
 
 

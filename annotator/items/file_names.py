@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
+from annotator.items.tiff_pages import page_path, split_page
+
 _LONGEST_PATH = 1000
 """The length, in characters, beyond which only the exact spelling of a path is tried."""
 
@@ -25,8 +27,15 @@ class FileNames:
         """Return `path` as the disk spells it, None if no file (no folder) has this name.
 
         A path that exists stays as it is. In another one, backslashes separate folders, and a
-        name in one form of Unicode (NFC, NFD) finds a file in another.
+        name in one form of Unicode (NFC, NFD) finds a file in another. A page of a TIFF file is
+        there if the file is.
         """
+        file, page = split_page(path)
+        if file != path and (found := self._find_file(file)) is not None:
+            return page_path(found, page)
+        return self._find_file(path)
+
+    def _find_file(self, path: str) -> str | None:
         folder, slash, base = path.rpartition("/")
         if self._names(folder or slash).get(base) == base:
             return None if (folder or slash, base) in self._folders else path

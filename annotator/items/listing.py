@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from annotator.errors import RefError, bullet_list
+from annotator.items.image_kinds import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from annotator.items.image_kinds import suggest_remedies
 from annotator.items.refs import Item, make_printable, parse_box, plural
 from annotator.items.table_columns import (
     LABEL_COLUMNS,
@@ -32,11 +34,14 @@ from annotator.items.text_files import (
     iter_records,
     open_text,
 )
+from annotator.items.tiff_pages import (
+    MOST_PAGES,
+    TIFF_SUFFIXES,
+    later_pages,
+    page_path,
+    split_page,
+)
 
-IMAGE_SUFFIXES = frozenset({
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif",
-})  # fmt: skip
-"""The suffixes, in lower case, of the files that a folder of images is searched for."""
 BATCH = 10_000
 EXPORT_MARKER = ".annotator-export"
 """The file that marks a folder as one that an export made."""
@@ -79,18 +84,10 @@ class SkippedFiles:
         lines = []
         if self.endings:
             lines.append(f"left out: {_list_endings(self.endings)}")
-        if convertible := sorted(_OTHER_IMAGES & set(self.endings)):
-            lines.append(f"Convert {', '.join(convertible)} to JPEG or PNG to label these images.")
+            lines += suggest_remedies(self.endings)
         if self.folders:
             lines.append(bullet_list(self.folders, "folders that were not searched:", limit=5))
         return lines
-
-
-_OTHER_IMAGES = frozenset({
-    ".heic", ".heif", ".jxl", ".jp2", ".j2k", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf",
-    ".orf", ".rw2", ".raw", ".psd", ".svg", ".pdf", ".dcm", ".ppm", ".pgm", ".tga", ".ico", ".exr",
-})  # fmt: skip
-"""The endings of files that hold pictures which cannot be read here."""
 
 
 def _list_endings(endings: Mapping[str, int], most: int = 8) -> str:
@@ -166,8 +163,21 @@ def _image_refs(
                 left_out.names.append(f"{make_printable(path)}: a link to nowhere, or no file")
         elif _is_text(path):
             yield Item(path).ref
+            if suffix in TIFF_SUFFIXES:
+                yield from _later_page_refs(entry.path, path, left_out)
         else:
             left_out.names.append(_describe_bad_name(path))
+
+
+def _later_page_refs(file: str, path: str, left_out: SkippedFiles) -> Iterator[str]:
+    """Yield the refs of a TIFF file's pages after the first."""
+    pages, has_more = later_pages(Path(file))
+    if has_more:
+        left_out.names.append(
+            f"{make_printable(path)}: pages after the first {MOST_PAGES:,}. Split the file."
+        )
+    for page in pages:
+        yield Item(page_path(path, page)).ref
 
 
 def _count_ending(
@@ -238,7 +248,12 @@ def glob_images(pattern: str, skipped: SkippedFiles) -> list[str]:
     absent = (p for p in named if not path_exists(p))
     skipped.names += [f"{make_printable(p)}: a link to nowhere" for p in absent]
     skipped.names += [_describe_bad_name(path) for path in paths if not _is_text(path)]
-    return [Item(path).ref for path in paths if _is_text(path)]
+    refs = []
+    for path in filter(_is_text, paths):
+        refs.append(Item(path).ref)
+        if path.lower().endswith(TIFF_SUFFIXES):
+            refs += _later_page_refs(path, path, skipped)
+    return refs
 
 
 class RefRow(NamedTuple):
@@ -359,7 +374,7 @@ def read_list(file: Path, root: Path, problems: list[str]) -> Iterator[RefRow]:
 def _parse_list_line(
     name: str, line: int, text: str, root: Path, problems: list[str]
 ) -> Iterator[RefRow]:
-    numbers = None if is_file(root / text) else _split_numbers(text)
+    numbers = None if is_file(root / split_page(text)[0]) else _split_numbers(text)
     try:
         if numbers:
             path, *edges = numbers
@@ -382,11 +397,11 @@ def _split_numbers(text: str) -> list[str] | None:
 
 
 def is_file(path: str | Path) -> bool:
-    """Return whether a path is a file; unlike `Path.is_file`, this never raises.
+    """Return whether a path is a file, or a page of one; unlike `Path.is_file`, this never raises.
 
     The answer is False for a name that no file can have, or in a folder without permission.
     """
-    return os.path.isfile(path)  # noqa: PTH113
+    return os.path.isfile(path) or os.path.isfile(split_page(str(path))[0])  # noqa: PTH113
 
 
 def path_exists(path: str | Path) -> bool:

@@ -14,17 +14,20 @@ from numpy.typing import NDArray
 from annotator.errors import RefError
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item
+from annotator.items.tiff_pages import page_path, split_page
 
-ODD_SPELLING = re.compile(rb"(?m)^(?=/)|^(?=\.\.?/)|/(?=/)|/(?=\.\.?/)|\\|[\x80-\xff]")
+ODD_SPELLING = re.compile(
+    rb"(?m)^(?=/)|^(?=\.\.?/)|/(?=/)|/(?=\.\.?/)|\\|[\x80-\xff]|#page=1(?!\d)"
+)
 """Refs that may have another spelling than their key."""
-_PARTS = ("//", "/.", "\\")
+_PARTS = ("//", "/.", "\\", "#page=1")
 
 
 def ref_key(path: str, root: Path) -> str:
     """Return the spelling of `path` that all spellings of its file share.
 
     The path is below `root` if it can be, without `.`, `..`, doubled slashes and backslashes, in
-    NFC. Links are not followed.
+    NFC. Links are not followed. The first page of a TIFF file is the file.
     """
     if _is_plain(path):
         return path
@@ -35,7 +38,7 @@ def tidy_path(path: str, root: Path) -> str:
     """Return `path` below `root` if it can be, without `.`, `..` and doubled slashes."""
     if _is_plain(path):
         return path
-    plain = os.path.normpath(path)
+    plain = os.path.normpath(page_path(*split_page(path)))
     if plain.startswith(("/", "../")):
         top = os.path.abspath(root).rstrip("/") + "/"  # noqa: PTH100 - no link is followed
         plain = os.path.normpath(top + plain if plain[0] == "." else plain).removeprefix(top)

@@ -1,7 +1,8 @@
 """One identity for everything that can be labelled: an image, or a box in one; orders of boxes.
 
 A ref is `path` or `path#xywh=x,y,w,h`: pixels of the upright image, in COCO's order, written as a
-W3C media fragment. It is the key in refs files, features, the log and every export.
+W3C media fragment. It is the key in refs files, features, the log and every export. The path of a
+page of a TIFF file ends in its number: see `tiff_pages.py`.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from annotator.items.atomic import FileState, file_state
 from annotator.items.listing import ListedFolder, SkippedFiles, list_folder
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item
+from annotator.items.tiff_pages import split_page
 from annotator.project.adding import append_new_items, item_below
 from annotator.project.classes import ClassInfo
 from annotator.project.item_pool import load_refs
@@ -222,7 +223,7 @@ class FolderWatch:
         for ref, (before, since) in [*self._waiting.items()]:
             item = Item.parse(ref)
             file = self._images / item.path
-            state = file_state(file)
+            state = file_state(Path(split_page(str(file))[0]))
             if state is None:
                 del self._waiting[ref]
             elif state != before:

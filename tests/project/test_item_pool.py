@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -153,12 +155,30 @@ def listed(folder: Path) -> tuple[list[str], str]:
 
 
 def test_what_is_left_out_is_counted_by_its_ending(tmp_path: Path) -> None:
-    touch(tmp_path, "a.jpg", "b.JFIF", "c.jpe", "d.avif", "e.heic", "sub/f.HEIC", "g.xml", "README")
+    touch(tmp_path, "a.jpg", "b.JFIF", "c.jpe", "d.avif", "e.nef", "sub/f.NEF", "g.xml", "README")
     touch(tmp_path, "._a.jpg", ".DS_Store")
     found, told = listed(tmp_path)
     assert found == ["a.jpg", "b.JFIF", "c.jpe", "d.avif"]
-    assert "2 .heic, 1 .xml, 1 hidden .jpg, 1 without an ending" in told
-    assert "Convert .heic to JPEG or PNG" in told and ".DS_Store" not in told
+    assert "2 .nef, 1 .xml, 1 hidden .jpg, 1 without an ending" in told
+    assert "Convert .nef to JPEG or PNG" in told and ".DS_Store" not in told
+
+
+def test_a_kind_that_an_extra_reads_names_its_command(tmp_path: Path) -> None:
+    """In a process of its own, in which the packages of the extras cannot be found."""
+    touch(tmp_path, "a.jpg", "e.heic", "sub/f.HEIC", "g.dcm", "h.jxl")
+    code = (
+        "import importlib.util, sys; find = importlib.util.find_spec\n"
+        "absent = ('pillow_heif', 'pillow_jxl', 'pydicom')\n"
+        "importlib.util.find_spec = lambda name: None if name in absent else find(name)\n"
+        "from annotator.items.listing import SkippedFiles, walk_images; from pathlib import Path\n"
+        "skipped = SkippedFiles()\n"
+        "print([*walk_images(Path(sys.argv[1]), skipped)], skipped)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "[['a.jpg']]" in told and "2 .heic, 1 .dcm, 1 .jxl" in told
+    for kind, extra in ((".heic", "heif"), (".dcm", "dicom"), (".jxl", "jxl")):
+        assert f"To label {kind} images, run: pip install 'annotator-tui[{extra}]'" in told
 
 
 def test_folders_that_are_not_searched_are_said(tmp_path: Path) -> None:
