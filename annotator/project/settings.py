@@ -63,6 +63,8 @@ class Settings:
     """The number of items queued ahead, their pictures already requested."""
     max_pixels: int = 300_000_000
     """Images with more pixels are refused."""
+    window: tuple[float, float] | None = None
+    """The values shown black and white of images of more than eight bits; None: those of a set."""
     keymap: str = "auto"
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Command to its keys, in place of the keymap's."""
@@ -128,6 +130,7 @@ _FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "seed": (int, "a whole number from 0"),
     "ahead": (int, "a whole number from 1 to 64"),
     "max_pixels": (int, "a whole number above 0"),
+    "window": (list, "two numbers, the lower first, such as [29000, 31000]"),
     "keymap": (str, "the name of a keymap, in quotes"),
     "digits": (str, '"model" or "fixed"'),
     "theme": (str, "the name of a theme, in quotes"),
@@ -186,6 +189,8 @@ def read_settings(file: Path, user_file: Path | None = None) -> Settings:
     except ProjectError as error:
         raise ProjectError(f"{make_printable(str(file))}: {error}") from error
     values = {k: v for k, v in {**personal, **table}.items() if k in _FIELDS}
+    if "window" in values:
+        values["window"] = tuple(values["window"])
     return Settings(classes=classes, keys=keys, **values)
 
 
@@ -262,10 +267,19 @@ def _check_value(key: str, value: object) -> list[str]:
         good = low <= value <= high  # type: ignore[operator]
     if good and key in _CHOICES:
         good = value in _CHOICES[key]
+    if good and key == "window":
+        good = _is_range(value)
     if good and key in _COMMANDS:
         good = _is_command(str(value))
     shown = make_printable(repr(value) if isinstance(value, str) else str(value).lower())[:60]
     return [] if good else [f"{key} = {shown}: should be {wanted}"]
+
+
+def _is_range(value: object) -> bool:
+    """Return whether a list holds two finite numbers, the lower first."""
+    numbers: list[Any] = value if isinstance(value, list) else []
+    known = all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers)
+    return len(numbers) == 2 and known and -1e15 < numbers[0] < numbers[1] < 1e15
 
 
 def _is_command(line: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from annotator.images.contrast import PLAIN, Contrast
 from annotator.items.refs import Item
 from annotator.terminal.backend import Area, Payload, Quality
 from annotator.terminal.pacing import Clock
@@ -14,6 +15,11 @@ class PictureRequest(NamedTuple):
 
     item: Item
     zoom: bool = False
+    scale: int = 0
+    """The pixels of a side of a source pixel, when zoomed; 0 for as many as fit."""
+    corner: tuple[int, int] | None = None
+    """The source pixel at the top left, when zoomed; None to follow the box."""
+    contrast: Contrast = PLAIN
 
 
 class EncodeJob(NamedTuple):

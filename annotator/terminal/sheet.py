@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from annotator.errors import AnnotatorError
 from annotator.images import Crop, draw_box
+from annotator.images.contrast import PLAIN, render_tones
 from annotator.items.refs import Item
 from annotator.terminal.fit import scale_image
 from annotator.terminal.picture_cache import BytesLRU
@@ -158,6 +159,8 @@ class SheetComposer:
         self._lock = threading.Lock()
         self._tiles: BytesLRU[tuple[Item, tuple[int, int], bool], _Tile] = BytesLRU(memory)
         self.background = (0, 0, 0)
+        self.contrast = PLAIN
+        """The contrast of all pictures; set it before the first."""
         self.broken: dict[Item, str] = {}
         """The reason for each item without a picture."""
         self.placements: dict[Item, PicturePlacement] = {}
@@ -215,6 +218,8 @@ class SheetComposer:
         except (AnnotatorError, OSError, ValueError) as error:
             self.broken[item] = str(error)
             return _crossed(room), None
+        if crop.tones is not None and self.contrast != PLAIN:
+            crop = replace(crop, image=render_tones(crop.tones, self.contrast))
         image = scale_image(draw_box(crop), room)
         left, top = (room[0] - image.width) // 2, (room[1] - image.height) // 2
         part = left / room[0], top / room[1], image.width / room[0], image.height / room[1]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from textual.screen import Screen
 
 from annotator.images import ImageFolder
+from annotator.images.contrast import PLAIN, Contrast
+from annotator.project.display_window import SetWindow
 
 if TYPE_CHECKING:
     from annotator.errors import AnnotatorError
@@ -71,7 +73,15 @@ class ScreenHost(Protocol):
         """End the program; `result` is the error that ended it."""
 
 
+def contrast_of(app: object) -> Contrast:
+    """Return the contrast that the annotator has chosen in an app; plain in one without it."""
+    found = getattr(app, "contrast", PLAIN)
+    return found if isinstance(found, Contrast) else PLAIN
+
+
 def crop_loader(project: ProjectFolder) -> LoadCrop:
-    """Return the function that decodes an item with the context and limits of a project."""
+    """Return the function that decodes an item for people, with a project's context and limits."""
     settings = project.settings
-    return partial(ImageFolder(project.images, settings.max_pixels).crop, context=settings.context)
+    window = SetWindow(project)
+    folder = ImageFolder(project.images, settings.max_pixels, find_window=window)
+    return partial(folder.crop, context=settings.context)

@@ -35,6 +35,11 @@ _EVERYWHERE: dict[str, tuple[str, ...]] = {
     "note": ("n",),
     "hide": ("p",),
     "zoom": ("z",),
+    "larger": ("+", "="),
+    "smaller": ("-",),
+    "contrast": ("k",),
+    "gamma": ("ctrl+g",),
+    "invert": ("ctrl+n",),
     "pages": ("g",),
     "rapid": ("R", "r"),
     "similar": ("b",),
@@ -54,6 +59,8 @@ _EVERYWHERE: dict[str, tuple[str, ...]] = {
 }
 COMMAND_NAMES = tuple(_EVERYWHERE)
 """The commands of the labelling screen, whose table is in `tui/label/screen.py`."""
+_YIELDING = ("larger", "smaller", "contrast")
+"""The commands that leave their key to a class that has it; the palette has them, too."""
 
 _PAIR: dict[str, tuple[str, ...]] = {"class 1": ("a", "left"), "class 2": ("d", "right")}
 
@@ -88,7 +95,8 @@ KEYMAPS: dict[str, dict[str, tuple[str, ...]]] = {
 
 _SHOWN = {
     "left": "←", "right": "→", "backspace": "⌫", "space": "space", "ctrl+p": "^P", "ctrl+c": "^C",
-    "ctrl+h": "^H", "shift+left": "⇧←", "shift+right": "⇧→", "escape": "esc",
+    "ctrl+g": "^G", "ctrl+h": "^H", "ctrl+n": "^N", "shift+left": "⇧←", "shift+right": "⇧→",
+    "escape": "esc",
 }  # fmt: skip
 
 
@@ -173,6 +181,10 @@ def make_keymap(
         name: tuple(key for key in given if key not in claimed)
         for name, given in KEYMAPS[preset].items()
     } | {name: tuple(given) for name, given in own.items()}
+    owned = {key for info in classes if info.key for key in (info.key, info.key.lower())}
+    for name in _YIELDING:
+        if name not in own:
+            keys[name] = tuple(key for key in keys[name] if key not in owned)
     actions: dict[str, Action] = {
         key: (name, "") for name in COMMAND_NAMES for key in keys.get(name, ())
     }

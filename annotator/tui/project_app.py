@@ -15,6 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input, TextArea
 
 from annotator.errors import AnnotatorError, ProjectError
+from annotator.images.contrast import Contrast
 from annotator.items.refs import make_printable
 from annotator.tui.host import crop_loader
 from annotator.tui.key_queue import KeyQueue
@@ -65,6 +66,11 @@ class ProjectApp(App[AnnotatorError]):
         self.stylesheet.set_variables(self.get_css_variables())
         self._styled_for: str | None = self.theme
         """The theme that the first styles are of; None once they have been made anew."""
+
+    @property
+    def contrast(self) -> Contrast:
+        """The contrast that the annotator has chosen; other screens show it, too."""
+        return self.picture.contrast
 
     async def on_event(self, event: events.Event) -> None:
         """Handle an event, and the keys of a burst one after the other."""

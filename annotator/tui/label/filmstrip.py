@@ -67,6 +67,7 @@ class Filmstrip(Widget):
         self._payloads: BytesLRU[Item, Payload | None] = BytesLRU(MEMORY)
         self._slots: OrderedDict[Item, int] = OrderedDict()
         self._begun: object = None
+        self._contrast = picture.contrast
 
     @property
     def _backend(self) -> Backend | None:
@@ -117,6 +118,9 @@ class Filmstrip(Widget):
         backend, encoder = self._backend, self._encoder
         if backend is None or encoder is None:
             return
+        if self._contrast != self._picture.contrast:
+            self._contrast, self._begun = self._picture.contrast, None
+            self._payloads.clear()
         begun = self._picture.round, self._area, backend.background
         if begun != self._begun:  # the terminal has lost all
             self._begun = begun
@@ -125,7 +129,7 @@ class Filmstrip(Widget):
         missing = []
         for answer in self._answers:
             if answer.item not in self._payloads:
-                request = PictureRequest(answer.item)
+                request = PictureRequest(answer.item, contrast=self._contrast)
                 missing.append(EncodeJob(request, self._area, QUALITY))
             elif (payload := self._payloads.get(answer.item)) is not None and backend.slots:
                 self._keep(backend, answer.item, payload)
@@ -148,7 +152,7 @@ class Filmstrip(Widget):
         """Show a small picture; one that cannot be read stays blank."""
         message.stop()
         job, payload = message.result.job, message.result.payload
-        if job.area != self._area:
+        if job.area != self._area or job.request.contrast != self._contrast:
             return
         self._payloads.put(job.request.item, payload, payload.size if payload else 1)
         self._send()

@@ -14,6 +14,7 @@ from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
 from textual.widgets import Input, Label
 
+from annotator.images.contrast import Contrast
 from annotator.items.refs import Item, make_printable
 from annotator.tui.commands import CLOSE
 from annotator.tui.key_repeat import KeyRepeatFilter
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from annotator.tui.keymaps import Keymap
 
 MESSAGE_SECONDS = 4.0
+PAN_SHARE = 0.25
+"""The share of the view by which an arrow key moves true pixels."""
 
 
 class QuestionScreen(Screen[None]):
@@ -133,7 +136,51 @@ class QuestionScreen(Screen[None]):
 
     def toggle_zoom(self) -> None:
         """Show the source's own pixels, or the whole picture again."""
-        self.say("true pixels" if self.picture.zoom() else "the whole picture", "dim", 2)
+        on = self.picture.zoom()
+        self.say("true pixels: arrows move, + and - scale" if on else "the whole picture", "dim", 2)
+        self.show_looks()
+
+    def rescale(self, by: int) -> None:
+        """Show true pixels as larger or smaller squares."""
+        scale = self.picture.rescale(by)
+        self.say(f"a pixel is {scale} x {scale}" if scale else "", "dim", 2)
+        self.show_looks()
+
+    def next_contrast(self) -> None:
+        """Take the contrast from the crop, from the whole image, or from neither."""
+        self._use(self.picture.contrast.next_mode())
+
+    def next_gamma(self) -> None:
+        """Brighten the dark parts, or the bright ones."""
+        self._use(self.picture.contrast.next_gamma())
+
+    def toggle_inverted(self) -> None:
+        """Show black as white and white as black, or as they are again."""
+        contrast = self.picture.contrast
+        self._use(contrast._replace(inverted=not contrast.inverted))
+
+    def _use(self, contrast: Contrast) -> None:
+        self.picture.contrast = contrast
+        self.say(contrast.describe() or "the plain picture", "dim", 2)
+        self.show_looks()
+
+    def show_looks(self) -> None:
+        """Show in the line under the picture how it is shown."""
+        self.caption.link(self.picture.status if self.picture.item is not None else "")
+
+    def pans(self, key: str) -> bool:
+        """Move true pixels by an arrow key, which then means nothing else."""
+        if not self.picture.zoomed or key not in _PANS:
+            return False
+        if not self.picture.pan(*_PANS[key]):
+            self.say("no more pixels on this side; Z ends true pixels", "dim", 2)
+        return True
+
+
+_PANS = {
+    "left": (-PAN_SHARE, 0.0), "right": (PAN_SHARE, 0.0),
+    "up": (0.0, -PAN_SHARE), "down": (0.0, PAN_SHARE),
+}  # fmt: skip
 
 
 class NoteScreen(ModalScreen[str | None]):

@@ -128,7 +128,7 @@ class LabelScreen(AnswerScreen):
 
     def _each_second(self) -> None:
         self.sidebar.renew()
-        self.caption.link(self.picture.status if self.walk.item else "")
+        self.show_looks()
 
     def on_other_entries(self, entries: list[Entry]) -> None:
         """Report an answer of another annotator to the item on screen."""
@@ -145,10 +145,13 @@ class LabelScreen(AnswerScreen):
             self.banner.dismiss()
         name, argument = self.keymap.action_of(event.key, event.character)
         held = self._held(event.key, event.time)
-        if not name:
+        pans = _in_view(self) and self.pans(event.key)
+        if not name and not pans:
             return
         event.stop()
         event.prevent_default()
+        if pans:
+            return
         if not self.is_live(name):
             return
         answers = name == LABEL or COMMANDS[name].answers
@@ -267,6 +270,10 @@ def _in_view(screen: LabelScreen) -> bool:
     return screen.walk.active or _asked(screen)
 
 
+def _zoomed(screen: LabelScreen) -> bool:
+    return _in_view(screen) and screen.picture.zoomed
+
+
 def _may_undo(screen: LabelScreen) -> bool:
     return screen.walk.may_undo if screen.walk.active else _answered(screen)
 
@@ -316,8 +323,16 @@ COMMANDS: dict[str, Command[LabelScreen]] = command_table(
         LabelScreen.toggle_prediction, _asking,
     ),
     Command(
-        "zoom", "zoom", "Show the true pixels; press again for the whole picture.",
+        "zoom", "zoom", "Show true pixels, moved by the arrows; again: all of it.",
         LabelScreen.toggle_zoom, _in_view,
+    ),
+    Command(
+        "larger", "larger", "Show true pixels as larger squares.",
+        lambda screen: screen.rescale(1), _zoomed,
+    ),
+    Command(
+        "smaller", "smaller", "Show true pixels as smaller squares.",
+        lambda screen: screen.rescale(-1), _zoomed,
     ),
     Command(
         "pages", "pages", "Label pages of many items: accept predictions, find a class.",
@@ -372,6 +387,18 @@ COMMANDS: dict[str, Command[LabelScreen]] = command_table(
     Command(
         "meaning", "meaning", "Show what each class means, with its reference pictures.",
         openers.show_class_info, _in_view,
+    ),
+    Command(
+        "contrast", "contrast", "Raise contrast by the crop, by the whole image, or not.",
+        LabelScreen.next_contrast, _in_view,
+    ),
+    Command(
+        "gamma", "gamma", "Show dark parts brighter, much brighter, or darker.",
+        LabelScreen.next_gamma, _in_view,
+    ),
+    Command(
+        "invert", "invert", "Show black as white, and white as black.",
+        LabelScreen.toggle_inverted, _in_view,
     ),
     Command(
         "again", "ask skipped", "Ask the skipped items again, once all others are answered.",

@@ -34,6 +34,7 @@ from annotator.terminal.sheet import (
     lay_out_strip,
 )
 from annotator.terminal.text_overlay import TextOverlay, TextRun, TiledBackend
+from annotator.tui.host import contrast_of
 from annotator.tui.picture.picture import PictureView
 from annotator.tui.picture.strips import centred_row, splice_runs
 
@@ -64,6 +65,8 @@ class TileFrame(NamedTuple):
 class Mosaic(PictureView):
     """A widget that shows one sheet. `change_frames` shows another selection on it."""
 
+    keeps_zoom = False
+
     class AreaResized(Message):
         """The news that the widget has another size, so pages must be laid out anew."""
 
@@ -90,6 +93,11 @@ class Mosaic(PictureView):
         self._standing: tuple[Sheet, float] | None = None
         """The first variant of the sheet that a key could mean, and when it came on the screen."""
         self._words = self._title = ""
+
+    def on_mount(self) -> None:
+        """Show the contrast that the annotator has chosen."""
+        self.composer.contrast = contrast_of(self.app)
+        self._view.contrast = self.composer.contrast
 
     # -- what the screen asks for ----------------------------------------------------------
 

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from PIL import Image
 
 from annotator.errors import AnnotatorError
 from annotator.images import Crop, draw_box
+from annotator.images.contrast import PLAIN, render_part, render_tones
+from annotator.items.refs import Box, Item
 from annotator.terminal.backend import Area, Backend, Payload
 from annotator.terminal.picture_cache import BytesLRU
 from annotator.terminal.requests import EncodeJob, PictureRequest
-from annotator.terminal.sheet import LoadCrop
+from annotator.terminal.sheet import LoadCrop, Sheet
+from annotator.tui.picture.pixel_view import PixelView, place_view
 
 WHOLE_SIZE = (1 << 20, 1 << 20)
 """A size that asks for the source's own pixels."""
+
+_KEPT_PIXELS = 25_000_000
+"""Pixels of the largest image that is kept while the view moves on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,10 @@ class EncodeResult:
     job: EncodeJob
     payload: Payload | None
     reason: str = ""
+    view: PixelView | None = None
+    """The pixels in view, if they are true pixels."""
+    note: str = ""
+    """A note for people on the image."""
 
 
 class PictureEncoder:
@@ -49,9 +61,11 @@ class PictureEncoder:
     ) -> None:
         """Start the threads; `done` is called in them, `memory` bytes of crops are kept."""
         self._load, self._backend, self._done = load, backend, done
-        self._crops: BytesLRU[tuple[PictureRequest, tuple[int, int]], Image.Image] = BytesLRU(
+        self._crops: BytesLRU[tuple[PictureRequest, tuple[int, int]], FinishedPicture] = BytesLRU(
             memory
         )
+        self._whole: tuple[Item, Crop] | None = None
+        """The last crop in true pixels: the view moves on it."""
         self._jobs: list[EncodeJob] = []
         self._taken: set[EncodeJob] = set()
         self._changed = threading.Condition()
@@ -96,28 +110,56 @@ class PictureEncoder:
 
     def _develop(self, job: EncodeJob) -> EncodeResult:
         try:
-            image = self._image(job.request, job.area)
-            return EncodeResult(job, self._backend.encode(image, job.area, job.quality))
+            found = self._picture(job.request, job.area)
+            payload = self._backend.encode(found.image, job.area, job.quality)
+            return EncodeResult(job, payload, view=found.view, note=found.note)
         except AnnotatorError as error:
             return EncodeResult(job, None, str(error))
         except Exception as error:  # a worker's boundary: a decoder's fault must not end labelling
             return EncodeResult(job, None, f"{type(error).__name__}: {error}")
 
-    def _image(self, request: PictureRequest, area: Area) -> Image.Image:
+    def _picture(self, request: PictureRequest, area: Area) -> FinishedPicture:
         key = request, area.size
         with self._changed:
-            image = self._crops.get(key)
-        if image is None:
-            image = self._read_image(request, area)
+            found = self._crops.get(key)
+        if found is None:
+            found = self._read_picture(request, area)
             with self._changed:
-                self._crops.put(key, image, image.width * image.height * 3)
-        return image
+                self._crops.put(key, found, found.image.width * found.image.height * 3)
+        return found
 
-    def _read_image(self, request: PictureRequest, area: Area) -> Image.Image:
+    def _read_picture(self, request: PictureRequest, area: Area) -> FinishedPicture:
         if request.zoom:
-            return true_pixels(self._load(request.item, WHOLE_SIZE), area.size)
+            crop = self._whole_crop(request.item)
+            return true_pixels(crop, request, area.size)
         crop = self._load(request.item, area.size)
-        return draw_box(crop)
+        return FinishedPicture(draw_box(_with_contrast(crop, request)), None, crop.note)
+
+    def _whole_crop(self, item: Item) -> Crop:
+        """Return a crop of source pixels; the last one is kept for the next move."""
+        with self._changed:
+            kept = self._whole
+        if kept is not None and kept[0] == item:
+            return kept[1]
+        crop = self._load(item, WHOLE_SIZE)
+        with self._changed:
+            self._whole = (item, crop) if math.prod(crop.source) <= _KEPT_PIXELS else None
+        return crop
+
+
+class FinishedPicture(NamedTuple):
+    """A picture before it is encoded, and what is known of it."""
+
+    image: Image.Image
+    view: PixelView | None
+    note: str
+
+
+def _with_contrast(crop: Crop, request: PictureRequest) -> Crop:
+    """Return the crop in the requested contrast; a sheet has made it for each of its pictures."""
+    if request.contrast == PLAIN or isinstance(request.item, Sheet) or crop.tones is None:
+        return crop
+    return replace(crop, image=render_tones(crop.tones, request.contrast))
 
 
 def _yield_to_others() -> None:
@@ -128,27 +170,22 @@ def _yield_to_others() -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
-def true_pixels(crop: Crop, room: tuple[int, int]) -> Image.Image:
-    """Return the middle of the box or picture, with every source pixel drawn as a whole square.
-
-    If the source is smaller than the room, its pixels become squares of 2, 3 ... pixels.
-    """
-    image = crop.image
-    factor = max(1, min(room[0] // image.width, room[1] // image.height))
-    if factor > 1:
-        size = image.width * factor, image.height * factor
-        return _centred(image.resize(size, Image.Resampling.NEAREST), room)
-    middle = image.width / 2, image.height / 2
-    if crop.box is not None:
-        middle = crop.box.x + crop.box.w / 2, crop.box.y + crop.box.h / 2
-    left = _within(round(middle[0] - room[0] / 2), image.width - room[0])
-    top = _within(round(middle[1] - room[1] / 2), image.height - room[1])
-    right, bottom = min(image.width, left + room[0]), min(image.height, top + room[1])
-    return _centred(image.crop((left, top, right, bottom)), room)
-
-
-def _within(value: int, most: int) -> int:
-    return max(0, min(value, most))
+def true_pixels(crop: Crop, request: PictureRequest, room: tuple[int, int]) -> FinishedPicture:
+    """Return true pixels of the whole image behind a crop, or of the crop without its values."""
+    tones = crop.tones
+    whole, box = (crop.image, crop.box) if tones is None else (tones.whole, request.item.box)
+    view = place_view(whole.size, crop.image.size, box, room, request)
+    part = whole.crop((view.left, view.top, view.left + view.width, view.top + view.height))
+    if tones is not None:
+        part = render_part(part, tones, request.contrast)
+    squares = part.resize(
+        (view.width * view.scale, view.height * view.scale), Image.Resampling.NEAREST
+    )
+    if box is not None:
+        x, y = (box.x - view.left) * view.scale, (box.y - view.top) * view.scale
+        shown = Box(x, y, box.w * view.scale, box.h * view.scale)
+        squares = draw_box(Crop(squares, shown, view.scale, crop.source))
+    return FinishedPicture(_centred(squares, room), view, crop.note)
 
 
 def _centred(image: Image.Image, room: tuple[int, int]) -> Image.Image:

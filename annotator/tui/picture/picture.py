@@ -7,20 +7,22 @@ import time
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 from textual.strip import Strip
 
+from annotator.images.contrast import Contrast
 from annotator.items.refs import Item, make_printable
 from annotator.terminal.backend import Backend
 from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.terminal.pacing import Pacer
-from annotator.terminal.requests import PictureRequest
 from annotator.terminal.seen_guard import SeenGuard
 from annotator.terminal.sheet import LoadCrop
 from annotator.tui.picture.canvas import Canvas
 from annotator.tui.picture.encoder import EncodeResult, PictureEncoder
+from annotator.tui.picture.pixel_view import MOST_SCALE, PixelView, ViewState
 from annotator.tui.picture.strips import cells_to_segments, centred_row
 from annotator.tui.widgets.notice import Notice
 from annotator.tui.workers import make_poster
@@ -36,6 +38,8 @@ class PictureView(Canvas):
     """
 
     DEFAULT_CSS: ClassVar[str] = "PictureView { width: 1fr; height: 1fr; }"
+    keeps_zoom = True
+    """True if the next item is shown in true pixels, too."""
 
     class Shown(Message):
         """The bytes that show `item` were written, `ms` milliseconds after it was asked for."""
@@ -88,7 +92,9 @@ class PictureView(Canvas):
         self._item: Item | None = None
         self._seen: Item | None = None
         self._expected: tuple[Item, ...] = ()
-        self._zoomed = self._keeps = False
+        self._keeps = False
+        self._view = ViewState()
+        self._drag: tuple[float, float] | None = None
         self._reported = 0
         self._face: tuple[object, ...] = ()
         self._strips: dict[int, Strip] = {}
@@ -96,9 +102,13 @@ class PictureView(Canvas):
     # -- what the screen asks for ----------------------------------------------------------
 
     def show(self, item: Item) -> None:
-        """Show an item: at once if it is in the terminal, else as soon as it arrives."""
+        """Show an item: at once if it is in the terminal, else as soon as it arrives.
+
+        True pixels stay, where `keeps_zoom` says so, and follow the box of the item.
+        """
         self._keeps = self._may_keep(item)
-        self._item, self._zoomed, self._seen = item, False, None
+        self._view.begin_item(keeps_zoom=self.keeps_zoom)
+        self._item, self._seen = item, None
         self._step()
 
     def _may_keep(self, item: Item) -> bool:
@@ -116,11 +126,98 @@ class PictureView(Canvas):
         self._stage.clear()
         self.refresh()
 
+    # -- the view of the item: true pixels, and contrast -----------------------------------
+
     def zoom(self) -> bool:
         """Switch between the fitted picture and the source's own pixels; return whether on."""
-        self._zoomed = not self._zoomed
+        zoomed = self._view.toggle_zoom()
+        self._renew()
+        return zoomed
+
+    def pan(self, right: float, down: float) -> bool:
+        """Move the view of true pixels by shares of its size; return whether it moved."""
+        view = self._view.pixels(self._item)
+        return view is not None and self._move(view, view.panned(right, down))
+
+    def rescale(self, by: int) -> int:
+        """Make the squares of true pixels larger or smaller by `by`; return their side, or 0."""
+        view, room = self._view.pixels(self._item), self._stage.area.size
+        if view is None or not all(room):
+            return 0
+        scale = max(1, min(view.scale + by, MOST_SCALE, *room))
+        self._move(view, view.scaled(scale, room))
+        return scale
+
+    def _move(self, before: PixelView, view: PixelView) -> bool:
+        moved = self._view.move(before, view)
+        if moved:
+            self._renew()
+        return moved
+
+    @property
+    def zoomed(self) -> bool:
+        """True while true pixels are shown."""
+        return self._view.zoomed
+
+    @property
+    def contrast(self) -> Contrast:
+        """The contrast of this picture and the next ones."""
+        return self._view.contrast
+
+    @contrast.setter
+    def contrast(self, contrast: Contrast) -> None:
+        self._view.contrast = contrast
+        self._renew()
+
+    @property
+    def looks(self) -> str:
+        """The way the item is shown, such as `true pixels x3 · contrast crop`; "" for as it is."""
+        return self._view.describe(self._item)
+
+    def _renew(self) -> None:
+        """Show the item in another way; the picture before stays until that is there."""
+        self._keeps = True
         self._step()
-        return self._zoomed
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Begin to drag true pixels."""
+        if self.zoomed and self.keeps_zoom:
+            self._drag = event.screen_x, event.screen_y
+            self.capture_mouse()
+            event.stop()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Move true pixels with the pointer."""
+        view = self._view.pixels(self._item)
+        if self._drag is None or view is None:
+            return
+        wide, high = self._stage.area.cell
+        right = (self._drag[0] - event.screen_x) * wide / view.scale
+        down = (self._drag[1] - event.screen_y) * high / view.scale
+        if max(abs(right), abs(down)) >= 1:
+            self._drag = event.screen_x, event.screen_y
+            self._move(view, view.moved(right, down))
+        event.stop()
+
+    def on_mouse_up(self, event: events.MouseUp) -> None:
+        """End dragging."""
+        if self._drag is not None:
+            self._drag = None
+            self.release_mouse()
+            event.stop()
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Enlarge the squares of true pixels."""
+        self._scroll(event, 1)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Shrink the squares of true pixels."""
+        self._scroll(event, -1)
+
+    def _scroll(self, event: events.MouseEvent, by: int) -> None:
+        if self.zoomed and self.keeps_zoom:
+            self.rescale(by)
+            event.stop()
 
     @property
     def item(self) -> Item | None:
@@ -192,9 +289,11 @@ class PictureView(Canvas):
 
     @property
     def status(self) -> str:
-        """The picture's bytes, the pictures ready, the milliseconds from key to drawn: a footer."""
+        """The way the item is shown, the picture's bytes, the pictures ready, the milliseconds from
+        key to drawn: a footer."""
         view = self._stage.state
-        parts = [_bytes(view.payload.size)] if view.payload is not None else []
+        parts = [self.looks] if self.looks else []
+        parts += [_bytes(view.payload.size)] if view.payload is not None else []
         parts.append(f"ready {self._stage.ready}")
         if self._seen is not None and self._line.fences:
             parts.append(f"{view.waited * 1000:.0f} ms")
@@ -229,9 +328,9 @@ class PictureView(Canvas):
         if item is not None and item in self._broken:
             self._show_broken(item)
         elif item is not None:
-            self._stage.show(PictureRequest(item, self._zoomed), keep=self._keeps)
+            self._stage.show(self._view.request(item, current=True), keep=self._keeps)
         self._stage.expect(
-            [PictureRequest(other) for other in self._expected if other not in self._broken]
+            [self._view.request(other) for other in self._expected if other not in self._broken]
         )
         self._follow()
 
@@ -242,7 +341,9 @@ class PictureView(Canvas):
         shown = self._stage.state.last
         if shown is not None and shown.serial != self._reported:
             self._reported = shown.serial
-            self.post_message(self.Shown(shown.request.item, self._stage.state.shown_after * 1000))
+            if self._seen != shown.request.item:  # else the item is in view, in another contrast
+                after = self._stage.state.shown_after * 1000
+                self.post_message(self.Shown(shown.request.item, after))
         self._note_seen()
         if self._stage.must_compose:
             self.refresh()
@@ -277,6 +378,7 @@ class PictureView(Canvas):
         message.stop()
         job, payload, reason = message.developed.job, message.developed.payload, ""
         if payload is not None:
+            self._view.note(job.request, message.developed.view, message.developed.note)
             self._stage.encoded(job, payload)
         else:
             reason = message.developed.reason

@@ -11,7 +11,7 @@ import numpy as np
 from annotator.items.refs import Item
 from annotator.pages import BrowseSource, PageOrder, PageRequest, SelectionMode, with_target
 from annotator.pages.orders import STREAM_MOST_DOUBT
-from annotator.tui.host import ScreenHost, crop_loader
+from annotator.tui.host import ScreenHost, contrast_of, crop_loader
 from annotator.tui.label.text import rapid_refusal
 from annotator.tui.picture.picture import PictureView
 from annotator.tui.rapid.player import AHEAD
@@ -50,6 +50,7 @@ def open_rapid(host: ScreenHost) -> None:
         crop_loader(project), host.caps, line=host.pacer, guard="off", depth=AHEAD,
         lossless=settings.pictures == "exact",
     )  # fmt: skip
+    picture.contrast = contrast_of(host)
 
     def source(asked: StreamQuestion, count: int) -> BrowseSource:
         request = PageRequest(

@@ -110,7 +110,7 @@ class ReviewScreen(QuestionScreen):
         return needed + found + hints[len(needed) :]
 
     def _each_second(self) -> None:
-        self.caption.link(self.picture.status if self.review.current else "")
+        self.show_looks()
 
     def on_resize(self, event: events.Resize) -> None:
         """Fit the layout to the window."""
@@ -124,10 +124,13 @@ class ReviewScreen(QuestionScreen):
     def on_key(self, event: events.Key) -> None:
         """Perform the action of a key; keys of the labelling screen alone do nothing."""
         name, argument = self._action(event)
-        if not name:
+        pans = self.has_case and self.pans(event.key)
+        if not name and not pans:
             return
         event.stop()
         event.prevent_default()
+        if pans:
+            return
         answers = name == LABEL or COMMANDS[name].answers
         if answers and self._held(event.key, event.time):
             self.say("key held down: one press, one answer", "dim", 1.5)
@@ -313,6 +316,10 @@ def _has_case(screen: ReviewScreen) -> bool:
     return screen.has_case
 
 
+def _zoomed(screen: ReviewScreen) -> bool:
+    return screen.has_case and screen.picture.zoomed
+
+
 def _can_compare(screen: ReviewScreen) -> bool:
     return screen.can_compare
 
@@ -355,8 +362,28 @@ COMMANDS: dict[str, Command[ReviewScreen]] = command_table(
         "note", "note", "Write a note on the item.", ReviewScreen.write_note, _has_case, _never
     ),
     Command(
-        "zoom", "zoom", "Show the true pixels; press again for the whole picture.",
+        "zoom", "zoom", "Show true pixels, moved by the arrows; again: all of it.",
         ReviewScreen.toggle_zoom, _has_case,
+    ),
+    Command(
+        "larger", "larger", "Show true pixels as larger squares.",
+        lambda screen: screen.rescale(1), _zoomed,
+    ),
+    Command(
+        "smaller", "smaller", "Show true pixels as smaller squares.",
+        lambda screen: screen.rescale(-1), _zoomed,
+    ),
+    Command(
+        "contrast", "contrast", "Raise contrast by the crop, by the whole image, or not.",
+        ReviewScreen.next_contrast, _has_case,
+    ),
+    Command(
+        "gamma", "gamma", "Show dark parts brighter, much brighter, or darker.",
+        ReviewScreen.next_gamma, _has_case,
+    ),
+    Command(
+        "invert", "invert", "Show black as white, and white as black.",
+        ReviewScreen.toggle_inverted, _has_case,
     ),
     Command(
         "hide", "hide", "Hide the model's prediction, or show it.",

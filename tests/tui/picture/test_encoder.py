@@ -12,7 +12,7 @@ from PIL import Image
 
 from annotator.errors import ImageError
 from annotator.images import Crop
-from annotator.items.refs import Item
+from annotator.items.refs import Box, Item
 from annotator.terminal.backend import Area
 from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.terminal.choose import backend_for
@@ -100,12 +100,16 @@ def test_true_pixels_are_whole_squares_around_the_box() -> None:
     image = Image.fromarray(
         np.dstack([pixels % 256, pixels // 256 % 256, pixels // 65536]).astype(np.uint8)
     )
-    from annotator.items.refs import Box
-
-    found = true_pixels(Crop(image, Box(350, 10, 20, 20), 1.0, image.size), (100, 80))
-    assert found.size == (100, 80)
-    assert np.array_equal(np.asarray(found), np.asarray(image)[:80, 300:400])
-    small = true_pixels(Crop(image.crop((0, 0, 30, 20)), None, 1.0, (30, 20)), (100, 80))
+    item = Item("a", Box(350, 10, 20, 20))
+    crop, zoomed = Crop(image, item.box, 1.0, image.size), PictureRequest(item, True, 1)
+    found = np.asarray(true_pixels(crop, zoomed, (100, 80)).image)
+    assert found.shape == (80, 100, 3)
+    assert np.array_equal(found[10:30, 50:70], np.asarray(image)[10:30, 350:370]), "the box itself"
+    outside = found.copy()
+    outside[6:34, 46:74] = np.asarray(image)[6:34, 346:374]  # but for the lines around the box
+    assert np.array_equal(outside, np.asarray(image)[:80, 300:400])
+    whole = Crop(image.crop((0, 0, 30, 20)), None, 1.0, (30, 20))
+    small = true_pixels(whole, PictureRequest(Item("b"), True), (100, 80)).image
     middle = np.asarray(small)[10:70, 5:95]
     assert np.array_equal(middle[::3, ::3], np.asarray(image)[:20, :30])
     assert np.array_equal(middle[::3], middle[1::3])
