@@ -14,7 +14,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import math
 import os
+import struct
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -23,8 +25,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any
-from zipfile import BadZipFile
+from typing import Any, BinaryIO
+from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +34,7 @@ from PIL import Image
 
 from annotator.errors import ImageError
 from annotator.images import ImageFolder
-from annotator.items.atomic import only_regular, read_file, write_atomically
+from annotator.items.atomic import only_regular, write_atomically
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item
 from annotator.items.tiff_pages import split_page
@@ -59,10 +61,11 @@ _ROW_DTYPE = np.dtype(
 _SAVE_SECONDS = 20.0
 CACHE_FAULTS = (
     OSError, ValueError, EOFError, KeyError, BadZipFile, SyntaxError, TypeError, ArithmeticError,
-    MemoryError, RuntimeError, TokenError, zlib.error,
+    MemoryError, RuntimeError, TokenError, zlib.error, struct.error,
 )  # fmt: skip
 """The errors of NumPy for a cache that is cut, damaged or made to mislead."""
 _AT_ONCE = 256
+_CHUNK = 1 << 16
 
 Table = NDArray[Any]
 Rows = NDArray[np.int64]
@@ -81,13 +84,10 @@ class Fingerprints:
         mine = self.table[row]
         if mine["state"] not in (SEEN, BLANK):
             return np.zeros(0, np.int64)
-        near = (self.table["file"] == mine["file"]).all(axis=1) & (self.table["state"] != UNKNOWN)
-        if mine["state"] == SEEN:
-            near |= _within_hash_distance(self.table["look"], mine["look"]) & (
-                self.table["state"] == SEEN
-            )
-        near[row] = False
-        return np.flatnonzero(near)
+        starts = range(0, len(self.table), _CHUNK)  # a copy of all columns takes much memory
+        found = [_find_alike(self.table[at : at + _CHUNK], mine) + at for at in starts]
+        rows: Rows = np.concatenate(found)
+        return np.asarray(rows[rows != row])
 
     def pairs(self, rows: Rows) -> Rows:
         """Return near-duplicates among `rows` (k,) as pairs (m, 2) that connect each group."""
@@ -124,15 +124,48 @@ def load_fingerprints(cache: Path, refs: RefTable) -> Fingerprints:
     """Return the fingerprints of `refs` that are in the cache; nothing is computed."""
     table = np.zeros(len(refs), _ROW_DTYPE)
     try:
-        file = io.BytesIO(read_file(cache))
-        with np.load(file, allow_pickle=False) as arrays:
-            known, kept = RefTable.from_bytes(arrays["refs"].tobytes()), arrays["table"]
+        kept, lines = map_npz_arrays(cache, "table", "refs")
+        if kept.dtype == _ROW_DTYPE and len(kept) == len(refs) and refs.has_bytes(lines):
+            return Fingerprints(refs, kept)
+        known = RefTable.from_bytes(lines.tobytes())
     except CACHE_FAULTS:
         return Fingerprints(refs, table)
     if kept.dtype == _ROW_DTYPE and len(kept) == len(known):
         rows = known.rows(refs)
         table[rows >= 0] = kept[rows[rows >= 0]]
     return Fingerprints(refs, table)
+
+
+def map_npz_arrays(path: Path, *names: str) -> list[NDArray[Any]]:
+    """Map arrays of a file that `np.savez` has written, after a look at their checksums.
+
+    Their pages are the file's and take no memory of this process, until one is written: that stays
+    here. Raises one of `CACHE_FAULTS` for a damaged file.
+    """
+    with open(path, "rb", opener=only_regular) as file, ZipFile(file) as archive:  # noqa: PTH123
+        return [_map_member(file, archive.getinfo(f"{name}.npy")) for name in names]
+
+
+def _map_member(file: BinaryIO, info: ZipInfo) -> NDArray[Any]:
+    file.seek(info.header_offset + 26)
+    name, extra = struct.unpack("<HH", file.read(4))
+    start = info.header_offset + 30 + name + extra
+    file.seek(start)
+    version = np.lib.format.read_magic(file)
+    read_header = np.lib.format.read_array_header_1_0
+    shape, fortran, dtype = read_header(file) if version == (1, 0) else ((), True, np.dtype("u1"))
+    at = file.tell()
+    size = math.prod(shape) * dtype.itemsize
+    if info.compress_type != ZIP_STORED or fortran or dtype.hasobject:
+        raise ValueError("an array that cannot be mapped")
+    if len(shape) != 1 or at - start + size != info.file_size:
+        raise ValueError("an array of another size")
+    file.seek(start)
+    header = zlib.crc32(file.read(at - start))
+    found = np.memmap(file, dtype, "c", at, shape)
+    if zlib.crc32(found.view(np.uint8).data, header) != info.CRC:
+        raise BadZipFile("an array with another checksum")
+    return found
 
 
 def update_fingerprints(
@@ -223,6 +256,15 @@ def _file_digest(path: Path, item: Item) -> NDArray[np.uint64]:
     if (page := split_page(item.path)[1]) > 1:
         found.update(str(page).encode())
     return np.frombuffer(found.digest(), "<u8")
+
+
+def _find_alike(table: Table, mine: Any) -> Rows:
+    """Return the rows of `table` with the file or the look of `mine`, ascending."""
+    near = (table["file"] == mine["file"]).all(axis=1) & (table["state"] != UNKNOWN)
+    if mine["state"] == SEEN:
+        looks = _within_hash_distance(table["look"], mine["look"])
+        near |= looks & (table["state"] == SEEN)
+    return np.flatnonzero(near)
 
 
 def _within_hash_distance(looks: Table, mine: Table) -> NDArray[np.bool_]:

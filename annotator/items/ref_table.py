@@ -30,13 +30,14 @@ class RefTable(Sequence[str]):
     """
 
     __hash__ = None  # type: ignore[assignment]  # it grows
-    __slots__ = ("_count", "_data", "_hashes", "_offsets", "_order")
+    __slots__ = ("_count", "_data", "_hashes", "_is_shared", "_offsets", "_order")
 
     def __init__(self, refs: Iterable[str] = ()) -> None:
         """Append `refs`. Raises `RefError` for a ref with a line break in it."""
         self._data = bytearray()
         self._offsets = np.zeros(1, np.int64)
         self._count = 0
+        self._is_shared = False
         self._forget_index()
         self.extend(refs)
 
@@ -73,6 +74,9 @@ class RefTable(Sequence[str]):
         self._append(data)
 
     def _append(self, data: bytes) -> None:
+        if self._is_shared:
+            self._data, self._offsets = bytearray(self._data), self._offsets.copy()
+            self._is_shared = False
         ends = _line_ends(data) + len(self._data)
         count = self._count + len(ends)
         if count >= len(self._offsets):
@@ -83,6 +87,16 @@ class RefTable(Sequence[str]):
         self._offsets[self._count + 1 : count + 1] = ends
         self._data += data
         self._count = count
+
+    def share(self, other: RefTable) -> None:
+        """Use the memory of `other` if it holds the same refs; whichever grows takes a copy."""
+        if self is not other and self._count == other._count and self._data == other._data:
+            self._data, self._offsets = other._data, other._offsets
+            self._is_shared = other._is_shared = True
+
+    def has_bytes(self, lines: NDArray[np.uint8]) -> bool:
+        """Return whether `lines` (n,) are what `to_bytes` returns."""
+        return len(lines) == len(self._data) and bool(self._data == lines.data)
 
     def save(self, path: Path) -> None:
         """Write the lines to `path`, as `load` reads them."""

@@ -30,6 +30,7 @@ class PoolFeatures:
         """Match the rows of both; `available` (n,) marks the feature rows that exist yet."""
         self.store = store
         self._refs = refs
+        store.refs.share(refs)
         self.available = available
         """(n,) True for feature rows that exist yet; None if all do."""
         rows = store.rows(refs)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -152,6 +154,51 @@ def test_a_torn_cache_is_computed_again(project: ProjectFolder) -> None:
     assert len(_everything(project).near_duplicates(0)) == len(COPIES) - 1
 
 
+@pytest.mark.parametrize("name", ["table", "refs"])
+def test_a_cache_with_another_byte_is_not_believed(project: ProjectFolder, name: str) -> None:
+    refs = _everything(project).refs
+    file = project.fingerprints_file
+    data = bytearray(file.read_bytes())
+    with ZipFile(file) as archive:
+        member = archive.getinfo(f"{name}.npy")
+    data[member.header_offset + member.file_size // 2 + 100] ^= 1
+    file.write_bytes(data)
+    assert not load_fingerprints(file, refs).table["state"].any()
+
+
+def test_a_large_cache_is_not_copied_into_memory(project: ProjectFolder) -> None:
+    few = _everything(project)
+    refs = RefTable(f"{n}.png" for n in range(100_000))
+    table = np.resize(few.table, len(refs))
+    near_duplicates._save_fingerprints(
+        project.fingerprints_file, near_duplicates.Fingerprints(refs, table)
+    )
+    tracemalloc.start()
+    try:
+        known = load_fingerprints(project.fingerprints_file, refs)
+        found = known.near_duplicates(0)
+        assert tracemalloc.get_traced_memory()[1] < table.nbytes / 2
+    finally:
+        tracemalloc.stop()
+    assert found.tolist() == near_duplicates.Fingerprints(refs, table).near_duplicates(
+        0
+    ).tolist() and len(found)
+
+
+def test_what_one_process_computes_does_not_change_what_another_has_read(
+    project: ProjectFolder,
+) -> None:
+    refs = _everything(project).refs
+    read = load_fingerprints(project.fingerprints_file, refs)
+    before = read.table.copy()
+    row = refs.find("b.png")
+    shutil.copy(project.images / "a.png", project.images / "b.png")
+    update_fingerprints(
+        ImageFolder(project.images), project.fingerprints_file, refs, np.array([row])
+    )
+    assert (read.table == before).all()
+
+
 FULL = """
 import resource, signal, sys
 from pathlib import Path
@@ -189,7 +236,7 @@ def test_pairs_are_those_of_comparing_all_with_all(project: ProjectFolder) -> No
         bits[rng.choice(128, rng.integers(0, 13), replace=False)] ^= 1
         table["look"][row] = np.packbits(bits).view(np.uint64)
     refs = RefTable(f"{n}.png" for n in range(600))
-    found = near_duplicates.Fingerprints(refs, table).pairs(np.arange(600))
+    found = near_duplicates.near_duplicates.Fingerprints(refs, table).pairs(np.arange(600))
     bits = np.unpackbits(
         np.ascontiguousarray(table["look"]).view(np.uint8).reshape(600, -1), axis=1
     )

@@ -96,3 +96,16 @@ def test_a_line_break_in_a_name_is_refused_and_nothing_is_appended() -> None:
 
 def test_taking_rows_keeps_their_order() -> None:
     assert list(RefTable(["a", "b", "c"]).take([2, 0])) == ["c", "a"]
+
+
+def test_equal_tables_share_memory_until_one_of_them_grows() -> None:
+    refs = [f"{n}.jpg" for n in range(1000)]
+    table, other = RefTable(refs), RefTable(refs)
+    table.share(other)
+    assert list(table) == refs
+    table.extend(["new.jpg"])
+    assert list(table) == [*refs, "new.jpg"] and list(other) == refs
+    other.extend(["own.jpg"])
+    assert table.find("own.jpg") == -1 and other.find("own.jpg") == 1000
+    table.share(other)  # they differ now
+    assert "own.jpg" not in table
