@@ -122,14 +122,14 @@ def connected_components(pairs: Rows) -> list[list[int]]:
 
 def load_fingerprints(cache: Path, refs: RefTable) -> Fingerprints:
     """Return the fingerprints of `refs` that are in the cache; nothing is computed."""
-    table = np.zeros(len(refs), _ROW_DTYPE)
     try:
         kept, lines = map_npz_arrays(cache, "table", "refs")
         if kept.dtype == _ROW_DTYPE and len(kept) == len(refs) and refs.has_bytes(lines):
             return Fingerprints(refs, kept)
         known = RefTable.from_bytes(lines.tobytes())
     except CACHE_FAULTS:
-        return Fingerprints(refs, table)
+        return Fingerprints(refs, np.zeros(len(refs), _ROW_DTYPE))
+    table = np.zeros(len(refs), _ROW_DTYPE)
     if kept.dtype == _ROW_DTYPE and len(kept) == len(known):
         rows = known.rows(refs)
         table[rows >= 0] = kept[rows[rows >= 0]]

@@ -236,7 +236,7 @@ def test_pairs_are_those_of_comparing_all_with_all(project: ProjectFolder) -> No
         bits[rng.choice(128, rng.integers(0, 13), replace=False)] ^= 1
         table["look"][row] = np.packbits(bits).view(np.uint64)
     refs = RefTable(f"{n}.png" for n in range(600))
-    found = near_duplicates.near_duplicates.Fingerprints(refs, table).pairs(np.arange(600))
+    found = near_duplicates.Fingerprints(refs, table).pairs(np.arange(600))
     bits = np.unpackbits(
         np.ascontiguousarray(table["look"]).view(np.uint8).reshape(600, -1), axis=1
     )
