@@ -74,10 +74,10 @@ class SkippedFiles:
         return "\n".join([*names, *self.describe_others()])
 
     def summary(self) -> str:
-        """Return the first of the names, or else the first line on other files."""
-        if self.names:
-            return f"{len(self.names):,} left out: {self.names[0]}"
-        return next(iter(self.describe_others()), "")
+        """Return the first of the names, the endings of other files, and what would read them."""
+        named = [f"{len(self.names):,} left out: {self.names[0]}"] if self.names else []
+        counted = self.describe_others() if self.endings or not named else []
+        return "\n".join([*named, *counted])
 
     def describe_others(self) -> list[str]:
         """Return lines on the files whose ending is not one of an image, and on folders."""

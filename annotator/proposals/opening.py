@@ -128,7 +128,7 @@ def list_image_paths(project: ProjectFolder, left_out: SkippedFiles) -> list[str
         Item.parse(ref).path for batch in walk_images(project.images, left_out) for ref in batch
     ]
     if not paths:
-        raise _no_image_error(project.images)
+        raise _no_image_error(project.images, left_out)
     return paths
 
 
@@ -155,11 +155,13 @@ def open_image_project(
 
 def require_images(folder: Path) -> None:
     """Check that a folder holds an image. Raises `RefError` if it does not."""
-    if not any(walk_images(folder, SkippedFiles())):
-        raise _no_image_error(folder)
+    skipped = SkippedFiles()
+    if not any(walk_images(folder, skipped)):
+        raise _no_image_error(folder, skipped)
 
 
-def _no_image_error(folder: Path) -> RefError:
+def _no_image_error(folder: Path, skipped: SkippedFiles) -> RefError:
     kinds = ", ".join(sorted(IMAGE_SUFFIXES))
     name = make_printable(str(folder.resolve()))
-    return RefError(f"{name} holds no image. Known image files are {kinds}.")
+    others = "".join(f"\n{line}" for line in skipped.describe_others())
+    return RefError(f"{name} holds no image. Known image files are {kinds}.{others}")

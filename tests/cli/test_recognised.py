@@ -25,7 +25,7 @@ def test_the_summary_counts_splits_images_and_classes(tmp_path: Path) -> None:
 
 def test_detect_counts_other_files_by_their_ending(tmp_path: Path) -> None:
     make_images(tmp_path / "photos", "0.jpg")
-    for name in ("a.heic", "b.HEIC", "notes.txt"):
+    for name in ("a.nef", "b.NEF", "notes.txt"):
         (tmp_path / "photos" / name).touch()
     image, boxes = {"id": 1, "file_name": "0.jpg"}, {"image_id": 1, "category_id": 1}
     (tmp_path / "i.json").write_text(
@@ -34,16 +34,17 @@ def test_detect_counts_other_files_by_their_ending(tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text(json.dumps([{**boxes, "bbox": [1, 2, 3, 4], "score": 0.9}]))
     ran = annotator("detect", "photos", "--models", "boxes:r.json", "--instances", "i.json",
                     cwd=tmp_path)  # fmt: skip
-    assert ran.returncode == 0 and "left out: 2 .heic, 1 .txt" in ran.stderr
-    assert "Convert .heic" in ran.stderr
+    assert ran.returncode == 0 and "left out: 2 .nef, 1 .txt" in ran.stderr
+    assert "Convert .nef" in ran.stderr
     good("export", "photos.boxes", "x.json", "--format", "coco", "--unreviewed", cwd=tmp_path)
 
 
-def test_the_first_line_names_a_file_or_else_the_endings(tmp_path: Path) -> None:
+def test_the_banner_names_a_file_the_endings_and_the_remedy(tmp_path: Path) -> None:
     make_images(tmp_path, "0.jpg")
-    (tmp_path / "a.heic").touch()
+    (tmp_path / "a.nef").touch()
     left_out = SkippedFiles()
     assert list(walk_images(tmp_path, left_out)) == [["0.jpg"]]
-    assert left_out.summary() == "left out: 1 .heic"
+    others = "left out: 1 .nef\nConvert .nef to JPEG or PNG to label these images."
+    assert left_out.summary() == others
     left_out.names.append("b.jpg: Permission denied")
-    assert left_out.summary() == "1 left out: b.jpg: Permission denied"
+    assert left_out.summary() == f"1 left out: b.jpg: Permission denied\n{others}"

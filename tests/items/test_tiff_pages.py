@@ -126,3 +126,20 @@ def test_a_page_that_is_not_there_is_an_error_with_its_number(tmp_path: Path) ->
     save_pages(tmp_path / "scan.tif", [40, 80])
     with pytest.raises(ImageError, match=r"scan\.tif#page=7.* only 2 pages"):
         ImageFolder(tmp_path).crop(Item("scan.tif#page=7"), (9, 9))
+
+
+def test_damaged_pages_are_errors_that_name_the_file(tmp_path: Path) -> None:
+    save_pages(tmp_path / "scan.tif", [40, 80, 120], compression="tiff_lzw")
+    whole = (tmp_path / "scan.tif").read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        data = bytearray(whole)
+        for place in rng.integers(4, len(data), 6):
+            data[place] = rng.integers(256)
+        (tmp_path / "b.tif").write_bytes(data)
+        for ref in [*refs_of(tmp_path), "b.tif#page=2", "b.tif#page=3"]:
+            if ref.startswith("b.tif"):
+                try:
+                    ImageFolder(tmp_path, max_pixels=1_000_000).crop(Item.parse(ref), (9, 9))
+                except ImageError as error:
+                    assert "b.tif" in str(error)

@@ -136,12 +136,12 @@ class PictureView(Canvas):
 
     def pan(self, right: float, down: float) -> bool:
         """Move the view of true pixels by shares of its size; return whether it moved."""
-        view = self._view.pixels(self._item)
+        view = self.pixels_in_view
         return view is not None and self._move(view, view.panned(right, down))
 
     def rescale(self, by: int) -> int:
         """Make the squares of true pixels larger or smaller by `by`; return their side, or 0."""
-        view, room = self._view.pixels(self._item), self._stage.area.size
+        view, room = self.pixels_in_view, self._stage.area.size
         if view is None or not all(room):
             return 0
         scale = max(1, min(view.scale + by, MOST_SCALE, *room))
@@ -153,6 +153,11 @@ class PictureView(Canvas):
         if moved:
             self._renew()
         return moved
+
+    @property
+    def pixels_in_view(self) -> PixelView | None:
+        """The true pixels in view; None if others are shown, or they are not known yet."""
+        return self._view.pixels(self._item)
 
     @property
     def zoomed(self) -> bool:
@@ -188,7 +193,7 @@ class PictureView(Canvas):
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         """Move true pixels with the pointer."""
-        view = self._view.pixels(self._item)
+        view = self.pixels_in_view
         if self._drag is None or view is None:
             return
         wide, high = self._stage.area.cell

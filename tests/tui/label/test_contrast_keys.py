@@ -186,3 +186,24 @@ async def test_an_animation_says_that_its_first_frame_is_shown(make: Any, opened
     async with opened(project) as desk:
         await desk.press("f")
         await desk.until(lambda: "first frame of an animated GIF" in desk.text)
+
+
+async def test_the_mouse_drags_true_pixels(make: Any, opened: Any) -> None:
+    project = make(2)
+    for place in range(2):
+        Image.fromarray(np.zeros((400, 600, 3), np.uint8)).save(
+            Path(project.images) / f"{place:02d}.png"
+        )
+    async with opened(project) as desk:
+        await desk.press("z")
+        await desk.until(lambda: "true pixels x1" in caption(desk))
+        picture = desk.app.label_screen.picture
+        before = picture.pixels_in_view
+        await desk.pilot.mouse_down(picture, offset=(20, 8))
+        await desk.pilot.hover(picture, offset=(10, 5))
+        await desk.pilot.mouse_up(picture, offset=(10, 5))
+        after = picture.pixels_in_view
+        assert (after.left, after.top) > (before.left, before.top), "the picture moved up and left"
+        await desk.pilot.hover(picture, offset=(3, 3))
+        assert picture.pixels_in_view == after, "the button is up"
+        assert not given(desk)

@@ -146,6 +146,18 @@ async def test_one_key_changes_a_label_and_one_confirms_it(
         await desk.sees("Nothing is left in the queue errors")
 
 
+async def test_arrows_move_true_pixels_and_answer_nothing(doubtful: ProjectFolder) -> None:
+    async with reviewing(doubtful, "errors") as desk:
+        first = desk.shown
+        await desk.press("k", "ctrl+n", "z")
+        await desk.sees("contrast crop · inverted")
+        await desk.press("left", "right", "down", "right")
+        assert desk.shown == first and not written(doubtful)
+        await desk.press("z", "right")
+        await desk.until(lambda: desk.shown != first)
+    assert [entry.ref for entry in written(doubtful)] == [first]
+
+
 async def test_undo_brings_the_case_back(doubtful: ProjectFolder) -> None:
     async with reviewing(doubtful, "errors") as desk:
         first, keys = desk.shown, desk.app.screen.keys

@@ -1,0 +1,73 @@
+"""Pages of a TIFF file from the folder to the export and back, by the commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.command_line import annotator, good
+
+REFS = ["scan.tif", "scan.tif#page=2", "scan.tif#page=3#xywh=4,5,10,12"]
+
+
+def make_project(folder: Path) -> None:
+    """Make `p` of two pages and a box in the third, labelled `no` but for the second page."""
+    (folder / "images").mkdir()
+    pages = [Image.fromarray(np.full((40, 60), 60 * n, np.uint8)) for n in (1, 2, 3)]
+    pages[0].save(folder / "images/scan.tif", save_all=True, append_images=pages[1:])
+    rows = 'filename,bbox\nscan.tif,\nscan.tif#page=2,\nscan.tif#page=3,"4,5,10,12"\n'
+    (folder / "refs.csv").write_text(rows)
+    good("init", "p", "--refs", "refs.csv", "--images", "images", "--classes", "no,yes",
+         cwd=folder)  # fmt: skip
+    for ref, label in zip(REFS, ("no", "yes", "no"), strict=True):
+        good("answer", "p", ref, label, cwd=folder)
+
+
+def test_next_names_the_file_and_the_page(tmp_path: Path) -> None:
+    make_project(tmp_path)
+    good("init", "q", "--refs", "refs.csv", "--images", "images", "--classes", "no,yes",
+         cwd=tmp_path)  # fmt: skip
+    items = [json.loads(x) for x in good("next", "q", "-n", "9", "--json", cwd=tmp_path).splitlines()]
+    file = str((tmp_path / "images/scan.tif").resolve())
+    found = {item["ref"]: (item["file"], item["page"]) for item in items}
+    assert found == dict(zip(REFS, [(file, 1), (file, 2), (file, 3)], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("form", "name"), [("plain-csv", "x.csv"), ("jsonl", "x.jsonl"), ("coco", "x.json"),
+                       ("label-studio", "x.json"), ("cvat", "x.xml")],
+)  # fmt: skip
+def test_an_export_keeps_the_page_and_init_reads_it(tmp_path: Path, form: str, name: str) -> None:
+    make_project(tmp_path)
+    good("export", "p", name, "--format", form, cwd=tmp_path)
+    good("init", "again", "--from", name, "--images", "images", cwd=tmp_path)
+    good("export", "again", "y.csv", "--format", "plain-csv", cwd=tmp_path)
+    good("export", "p", "z.csv", "--format", "plain-csv", cwd=tmp_path)
+    labels = [
+        {(row[0], row[3]) for line in (tmp_path / x).read_text().splitlines()[1:]
+         for row in [line.replace('"4,5,10,12"', "box").split(",")]}
+        for x in ("y.csv", "z.csv")
+    ]  # fmt: skip
+    assert labels[0] == labels[1] and len(labels[0]) == 3
+
+
+def test_a_folder_of_images_has_a_file_of_each_page(tmp_path: Path) -> None:
+    make_project(tmp_path)
+    good("export", "p", "out", "--format", "imagefolder", "--crop", cwd=tmp_path)
+    with Image.open(tmp_path / "out/yes/scan-page2.tif") as page:
+        assert page.size == (60, 40) and page.getpixel((5, 5)) == 120
+    crops = [file for file in (tmp_path / "out/no").iterdir() if "page3" in file.name]
+    with Image.open(crops[0]) as crop:
+        assert set(np.asarray(crop).ravel().tolist()) == {180}
+
+
+def test_an_image_without_its_page_is_a_fault_with_its_line(tmp_path: Path) -> None:
+    make_project(tmp_path)
+    (tmp_path / "bad.csv").write_text("filename\ngone.tif#page=2\n")
+    ran = annotator("init", "b", "--refs", "bad.csv", "--images", "images", "--classes", "a,b",
+                    cwd=tmp_path)  # fmt: skip
+    assert ran.returncode == 1 and "line 2" in ran.stderr and "gone.tif#page=2" in ran.stderr
