@@ -152,7 +152,7 @@ class KittyStore:
         stored = self.images.get(number)
         if keys["a"] == "d":
             self._delete(keys, number)
-        elif stored is None and keys.get("q") != "1":  # with 1 it is told
+        elif stored is None and not self._traits.replaces and keys.get("q") != "1":
             self.problems.append(f"{keys} names no image")
         elif stored is None:
             return
