@@ -32,7 +32,8 @@ COLOURS = [
     (30, 180, 190),
 ]
 CASES = [
-    "kitty-0.41", "kitty-0.26", "xterm-398", "xterm", "mlterm", "plain", "kitty-0.41 tmux",
+    "kitty-0.48", "kitty-0.41", "kitty-0.26", "konsole", "xterm-398", "xterm", "mlterm", "plain",
+    "kitty-0.48 tmux", "kitty-0.41 tmux",
     "kitty-0.41 tmux-3.3a", "xterm.js kitty", "xterm.js sixel", "xterm.js iterm",
     "xterm.js-2026-03 kitty", "xterm.js-6.0",
 ]  # fmt: skip
@@ -78,7 +79,7 @@ def shows(number: int, tolerance: int = 60) -> Callable[[Pixels], bool]:
 
     def condition(pixels: Pixels) -> bool:
         height, width = pixels.shape[:2]
-        middle = pixels[height // 12 : height * 10 // 12, width // 5 : width * 4 // 5]
+        middle = pixels[height // 8 : height * 10 // 12, width // 5 : width * 4 // 5]
         far = np.abs(middle.astype(int) - COLOURS[number]).max(2) > tolerance
         return bool(far.mean() < 0.02)
 
@@ -108,8 +109,9 @@ def press(tmp_path: Path) -> Callable[[Real, str, int], None]:
     def blind() -> int:
         return log.read_text().count("blind") if log.exists() else 0
 
-    def press_(terminal: Real, key: str, number: int) -> None:
-        end, found = time.monotonic() + PATIENCE, shows(number)
+    def press_(terminal: Real, key: str, number: int | Callable[[Pixels], bool]) -> None:
+        found = number if callable(number) else shows(number)
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             before = blind()
             terminal.press(key)
@@ -239,6 +241,36 @@ def test_undo_over_a_slow_line_sends_no_picture_again_and_no_reply_becomes_a_key
     told = [line.split() for line in (tmp_path / "log").read_text().splitlines()]
     labelled = [name for kind, name in told if kind == "label"]
     assert labelled == [f"{number}.png" for number in (0, 1, 2, 1, 0, 1)]
+
+
+@pytest.mark.parametrize("case", ["kitty-0.48", "kitty-0.41", "konsole"])
+@pytest.mark.parametrize("remote", [False, True])
+def test_nothing_of_an_older_picture_stays_beside_a_narrow_or_a_low_one(
+    case: str, remote: bool, start: Callable[..., Real], press: Callable[..., None], tmp_path: Path
+) -> None:
+    # Wide and high by turns, in groups of three: each slot of the terminal gets both shapes.
+    for number in range(24):
+        size = (400, 60) if number % 3 else (60, 400)
+        Image.new("RGB", size, COLOURS[number % 6]).save(tmp_path / f"images/{number:02}.png")
+    for number in range(6):
+        (tmp_path / f"images/{number}.png").unlink()
+
+    def alone(number: int) -> Callable[[Pixels], bool]:
+        def condition(pixels: Pixels) -> bool:
+            inside = pixels[pixels.shape[0] // 8 : pixels.shape[0] * 10 // 12].astype(int)
+            colourful = inside.max(2) - inside.min(2) > 60
+            own = np.abs(inside - COLOURS[number % 6]).max(2) < 60
+            return bool(own.sum() > 2000 and (colourful & ~own).sum() < 200)
+
+        return condition
+
+    env = {"SSH_CONNECTION": "192.0.2.1 50000 192.0.2.2 22"} if remote else {}
+    with start(case, env=env) as terminal:
+        terminal.wait(alone(0))
+        terminal.steady()
+        terminal.look = 0.1
+        for number in range(1, 40):
+            press(terminal, "d", alone(number % 24))
 
 
 def on_screen(pixels: Pixels) -> int | None:
