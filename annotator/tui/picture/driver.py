@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import time
 from codecs import getincrementaldecoder
@@ -16,7 +17,7 @@ from textual._parser import ParseError
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
-from annotator.terminal.caps import TerminalCapabilities
+from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.terminal.transport import GraphicsReply, ReplyFilter
 from annotator.tui.picture.key_reader import KeyParser, PasteMarker, with_alternate_keys
 
@@ -32,6 +33,8 @@ class PictureDriver(LinuxDriver):
 
     typed = ""
     """Keys that were typed while the terminal was asked, before there was an app."""
+    repeats = False
+    """True if the terminal repeats a character by itself (REP)."""
     canvas: object = None
     """The canvas whose pictures the terminal shows."""
     answers = 0
@@ -80,7 +83,7 @@ class PictureDriver(LinuxDriver):
     def write(self, data: str) -> None:
         """Write text of the app."""
         data = with_alternate_keys(data)
-        super().write(data)
+        super().write(repeat_spaces(data) if self.repeats else data)
         if self._on_text is not None:
             self._on_text(data)
 
@@ -196,6 +199,22 @@ class _Patient:
         return getattr(self._to, name)
 
 
+_SPACES = re.compile(r" {12,}")
+
+
+def repeat_spaces(text: str) -> str:
+    """Return text in which the terminal repeats long runs of spaces: a line of status costs half.
+
+    Titles and links stay as they are: a control sequence has no place in them.
+    """
+    if "\x1b]" in text or "\x1bP" in text:
+        return text
+    return _SPACES.sub(lambda run: f" \x1b[{len(run[0]) - 1}b", text)
+
+
 def driver_for(caps: TerminalCapabilities) -> type[PictureDriver]:
     """Return a driver class that first delivers the keys typed during the probe."""
-    return type("PictureDriver", (PictureDriver,), {"typed": caps.typed})
+    # kitty and Ghostty: the rows of placeholders are repeated there, too.
+    placed = caps.technique in (Technique.FRAMES, Technique.PLACEHOLDERS)
+    repeats = placed and not caps.multiplexer and not caps.variant.third_mark
+    return type("PictureDriver", (PictureDriver,), {"typed": caps.typed, "repeats": repeats})

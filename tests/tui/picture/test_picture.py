@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from annotator.terminal.kitty import MARKS, PLACEHOLDER
+from annotator.tui.picture.driver import repeat_spaces
 from tests.terminal.memory_terminal import Screen
 from tests.terminal.program_on_pty import Running
 from tests.time_limits import PATIENCE
@@ -191,6 +192,18 @@ def test_a_key_costs_few_bytes(start: Start) -> None:
     app.wait(shows(1))
     # The status line's text and the answers' questions included; the next picture is not.
     assert app.sent - before < 600
+
+
+def test_a_line_of_text_costs_what_it_says_and_not_its_spaces() -> None:
+    line = "\x1b[5;1H\x1b[48;2;18;18;18m   1 a.png" + " " * 69 + "\x1b[0m|"
+    short = repeat_spaces(line)
+    assert len(short) < len(line) - 55
+    plain, repeated = Screen(), Screen()
+    plain.feed(line.encode())
+    repeated.feed(short.encode())
+    assert repeated.cells == plain.cells
+    title = "\x1b]0;a" + " " * 40 + "b\x07"
+    assert repeat_spaces(title) == title, "a title would be cut"
 
 
 def test_a_broken_picture_says_so_in_its_place(folder: Path, start: Start) -> None:
