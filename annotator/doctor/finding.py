@@ -17,7 +17,7 @@ class Finding:
     blocks: bool = False
     """True if labelling is impossible until the problem is fixed."""
     question: str = ""
-    """What the terminal was asked, its answer, and what follows; empty for other checks."""
+    """The question to the terminal, its answer, and what follows; empty for other checks."""
     answer: str = ""
     conclusion: str = ""
 

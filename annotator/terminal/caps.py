@@ -45,7 +45,7 @@ class Tmux:
 
 @dataclass(frozen=True, slots=True)
 class KittyVariant:
-    """What a terminal does otherwise than kitty's protocol says, or beyond its first version."""
+    """The ways in which a terminal differs from kitty's protocol as it first was."""
 
     third_mark: bool = False
     """True if each placeholder cell needs the mark of the image id's highest byte."""
@@ -94,7 +94,7 @@ class TerminalCapabilities:
     """Keys that were typed during the probe; none of them is lost."""
     variant: KittyVariant = KittyVariant()
     findings: tuple[ProbeFinding, ...] = ()
-    """What was asked for the choice of the technique."""
+    """The questions on which the technique was chosen."""
 
     @property
     def wrapped(self) -> bool:

@@ -46,7 +46,7 @@ def requested_graphics(graphics: str, env: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class KnownTerminal:
-    """What no question finds out about a terminal, by its name and version, and the source."""
+    """The facts that no question finds out about a terminal of some name and version."""
 
     name: str
     """The beginning of the name that it gives (XTVERSION), in lower case."""

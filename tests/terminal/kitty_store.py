@@ -29,10 +29,10 @@ class StoredImage:
 
 @dataclass(frozen=True)
 class KittyTraits:
-    """How a terminal takes graphics commands."""
+    """The ways in which a terminal takes graphics commands."""
 
     frames: bytes = b""
-    """Its answer to a frame; none by default."""
+    """The answer to a frame; none by default."""
     shared: bool = False
     leaks: bool = False
     """True if it answers commands that forbid it (xterm.js until May 2026)."""
