@@ -433,11 +433,9 @@ class PageScreen(Screen[int]):
         event.stop()
         event.prevent_default()
         self.pointer.key(event.key)
-        name, argument = find_command(
-            self.commands, event.key, event.character, self.session.classes
-        )
-        if self.page is None and event.key == "q":  # it names no tile here
-            name, argument = "leave", ""
+        # Without a page, a small q names no tile.
+        key = "Q" if self.page is None and event.key == "q" else event.key
+        name, argument = find_command(self.commands, key, event.character, self.session.classes)
         repeated = self._repeats(event.key, event.time)
         if repeated and any(command.once and command.name == name for command in self.commands):
             self.say("key held down: one press, one page", "dim", 1.5)
