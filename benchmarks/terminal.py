@@ -43,7 +43,7 @@ def sixel_local(folder: Path, keys: int) -> None:
             print(f"  {kind:14} loop {times.blocked} in 100 keys")
 
 
-BESIDE = [("ours", "kitty-0.41"), ("ours", "xterm.js kitty"), ("textual-image", "xterm.js sixel")]
+BESIDE = [("ours", "kitty-0.41"), ("ours", "xterm.js"), ("textual-image", "xterm.js sixel")]
 """textual-image has no kitty graphics without placeholders, and so none in xterm.js."""
 
 

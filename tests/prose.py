@@ -470,7 +470,8 @@ def files(paths: Iterable[str | Path]) -> Iterator[Path]:
         if place.is_file():
             yield place
         else:
-            below = [one for kind in ("*.py", "*.md") for one in place.rglob(kind)]
+            found = (one for kind in ("*.py", "*.md") for one in place.rglob(kind))
+            below = [one for one in found if "node_modules" not in one.parts]
             yield from sorted(one for one in below if "data" not in one.relative_to(place).parts)
 
 

@@ -135,7 +135,7 @@ class KittyBackend:
     slots = MOST
     clears_screen = False
     quiet = "q=2"
-    """What is asked not to be answered: everything."""
+    """The key that asks for no answer at all."""
 
     def __init__(
         self,

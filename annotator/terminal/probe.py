@@ -199,7 +199,7 @@ def cell_size(fd: int) -> tuple[int, int] | None:
     rows, columns, width, height = struct.unpack("HHHH", packed)
     if not (rows and columns and width and height):
         return None
-    cell = width // columns, height // rows
+    cell = round(width / columns), round(height / rows)  # a browser's are not whole pixels
     return cell if all(0 < size <= LARGEST_CELL for size in cell) else None
 
 

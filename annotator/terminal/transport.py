@@ -70,7 +70,7 @@ _MOST_FLUSHES = 250
 
 
 class ReplyFilter:
-    """Takes graphics replies out of what a terminal sends: to an app they would be keys."""
+    """A filter for graphics replies in what a terminal sends: to an app they would be keys."""
 
     def __init__(self) -> None:
         self._held, self._flushes = "", 0

@@ -43,7 +43,7 @@ QUIET = """
 
 
 def missing_here() -> str:
-    """What is not installed; empty if nothing is missing."""
+    """Return the part that is not installed; empty if nothing is missing."""
     if not CHROMIUM.exists():
         return "chromium"
     if not all((MODULES / name).is_dir() for pair in VERSIONS.values() for name in pair):
@@ -145,7 +145,7 @@ class BrowserTerminal:
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, packed)
 
     def pump(self, socket: Any) -> None:
-        """What the program writes, to the page."""
+        """Send the page the program's output."""
         with contextlib.suppress(Exception):
             while data := os.read(self.master, 65536):
                 socket.send(data)
