@@ -31,7 +31,9 @@ def test_next_names_the_file_and_the_page(tmp_path: Path) -> None:
     make_project(tmp_path)
     good("init", "q", "--refs", "refs.csv", "--images", "images", "--classes", "no,yes",
          cwd=tmp_path)  # fmt: skip
-    items = [json.loads(x) for x in good("next", "q", "-n", "9", "--json", cwd=tmp_path).splitlines()]
+    items = [
+        json.loads(x) for x in good("next", "q", "-n", "9", "--json", cwd=tmp_path).splitlines()
+    ]
     file = str((tmp_path / "images/scan.tif").resolve())
     found = {item["ref"]: (item["file"], item["page"]) for item in items}
     assert found == dict(zip(REFS, [(file, 1), (file, 2), (file, 3)], strict=True))
