@@ -8,6 +8,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -43,6 +44,8 @@ from annotator.items.tiff_pages import (
 )
 
 BATCH = 10_000
+BATCH_SECONDS = 0.5
+"""Seconds after which a batch is not filled up: the first picture waits for the first batch."""
 EXPORT_MARKER = ".annotator-export"
 """The file that marks a folder as one that an export made."""
 _FOREIGN = {"annotator.toml": "a project", EXPORT_MARKER: "an export of annotator"}
@@ -171,7 +174,7 @@ def _image_refs(
 
 def _later_page_refs(file: str, path: str, left_out: SkippedFiles) -> Iterator[str]:
     """Yield the refs of a TIFF file's pages after the first."""
-    pages, has_more = later_pages(Path(file))
+    pages, has_more = later_pages(file)
     if has_more:
         left_out.names.append(
             f"{make_printable(path)}: pages after the first {MOST_PAGES:,}. Split the file."
@@ -225,12 +228,15 @@ def _describe_bad_name(path: str) -> str:
 
 
 def _batches(refs: Iterable[str]) -> Iterator[list[str]]:
+    """Yield refs in batches; early where the files themselves must be read, as those of pages."""
     batch: list[str] = []
+    begun = time.monotonic()
     for ref in refs:
         batch.append(ref)
-        if len(batch) >= BATCH:
+        slow = not len(batch) % 32 and time.monotonic() - begun > BATCH_SECONDS
+        if len(batch) >= BATCH or slow:
             yield batch
-            batch = []
+            batch, begun = [], time.monotonic()
     if batch:
         yield batch
 

@@ -7,11 +7,11 @@ A page's number is that of its directory in the file; thumbnails and masks are n
 
 from __future__ import annotations
 
-import os
 import re
 import struct
-from pathlib import Path
 from typing import IO, NamedTuple
+
+from annotator.items.atomic import only_regular
 
 PAGE_MARK = "#page="
 """The text between a TIFF file's path and the number of a page in it."""
@@ -19,6 +19,7 @@ TIFF_SUFFIXES = (".tif", ".tiff")
 MOST_PAGES = 10_000
 """The most pages of a file that are listed, and the most directories that are looked at."""
 _PAGE = re.compile(r"(.+\.tiff?)#page=([1-9]\d{0,5})", re.IGNORECASE | re.DOTALL)
+_DIRECTORY_BYTES = 1024
 _SUBFILE_TYPE, _REDUCED_OR_MASK = 254, 0b101
 
 
@@ -96,30 +97,32 @@ def _read_directory(file: IO[bytes], offset: int, order: str, is_big: bool) -> t
     """Return whether a directory is that of a page, and the offset of the next one."""
     count_form, entry_size, link_form = ("Q", 20, "Q") if is_big else ("H", 12, "I")
     file.seek(offset)
-    (count,) = struct.unpack(order + count_form, file.read(struct.calcsize(order + count_form)))
+    data = file.read(_DIRECTORY_BYTES)  # most directories are shorter
+    (count,) = struct.unpack_from(order + count_form, data)
     if not 0 < count <= 0xFFFF:
         raise ValueError(count)
-    is_page, entries = True, file.read(min(2, count) * entry_size)
-    for at in range(0, len(entries) - entry_size + 1, entry_size):  # tags ascend: it is in front
-        tag, kind = struct.unpack_from(f"{order}HH", entries, at)
+    start = struct.calcsize(order + count_form)
+    is_page = True
+    for at in (start, start + entry_size)[:count]:  # tags ascend: it is in front
+        tag, kind = struct.unpack_from(f"{order}HH", data, at)
         if tag == _SUBFILE_TYPE:
             form = "H" if kind == 3 else "I"
-            (value,) = struct.unpack_from(order + form, entries, at + (12 if is_big else 8))
+            (value,) = struct.unpack_from(order + form, data, at + (12 if is_big else 8))
             is_page = not value & _REDUCED_OR_MASK
-    file.seek(count * entry_size - len(entries), os.SEEK_CUR)
-    link = file.read(struct.calcsize(order + link_form))
-    return is_page, struct.unpack(order + link_form, link)[0]
+    end = start + count * entry_size
+    if end + struct.calcsize(order + link_form) > len(data):
+        file.seek(offset + end)
+        data, end = file.read(struct.calcsize(order + link_form)), 0
+    return is_page, struct.unpack_from(order + link_form, data, end)[0]
 
 
-def later_pages(file: Path) -> tuple[list[int], bool]:
+def later_pages(file: str) -> tuple[list[int], bool]:
     """Return the numbers of a TIFF file's pages after the first, and whether there are more.
 
     A file that cannot be read has none.
     """
-    from annotator.items.atomic import only_regular
-
     try:
-        with open(file, "rb", opener=only_regular) as opened:  # noqa: PTH123
+        with open(file, "rb", buffering=0, opener=only_regular) as opened:  # noqa: PTH123
             directories = read_directories(opened)
     except (OSError, ValueError):
         return [], False
