@@ -208,8 +208,9 @@ class Mosaic(PictureView):
             self._frames[place] = self._frame(place)
             if _sided(old) and not _sided(self._frames[place]):
                 self._frames[place] += self._bared(place)
-            if look != before:
-                runs += self._frames[place]
+            if look != before:  # a letter that is typed changes tags, and leaves the sides
+                standing = set(old)
+                runs += [run for run in self._frames[place] if run not in standing]
         if runs and self._sheet is not None and not self._stage.covered:
             area = self._stage.area
             self._write(

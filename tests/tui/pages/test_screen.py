@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from annotator.pages import PageOrder, PageRequest, SelectionMode
 from annotator.project.project import ProjectFolder
 from annotator.tui.pages.open import open_pages
 from annotator.tui.pages.screen import PageScreen
+from tests.terminal.program_on_pty import Running
 from tests.tui.conftest import Desk, Make
 
 Log = Callable[[ProjectFolder], list[Entry]]
@@ -336,3 +338,42 @@ async def test_a_small_q_leaves_when_no_tile_has_that_letter(make: Make, opened:
         await desk.sees("Q or Esc leaves")
         await desk.pilot.press("q")
         await desk.until(lambda: not isinstance(desk.app.screen, PageScreen))
+
+
+def test_a_selection_sends_what_has_changed_and_no_other_frame(make: Make) -> None:
+    """Tags of two letters: the first one marks many tiles, the second one selects one of them."""
+    command = ["browse", str(make(48).folder), "--class", "red", "--order", "random"]
+    with Running(["-m", "annotator", *command], size=(160, 50)) as running:
+        running.wait(lambda screen: " fj " in screen.text() and "›ff" in screen.text())
+        _wait_quiet(running)
+
+        def press(letter: bytes) -> int:
+            before = running.sent
+            running.press(letter)
+            _wait_quiet(running)
+            return running.sent - before
+
+        def sides() -> int:
+            return running.look(lambda screen: screen.text().count("▐"))
+
+        one_tile = sides()  # the cursor's
+        sent = [press(letter) for letter in (b"f", b"j", b"f", b"d", b"f", b"k", b"f", b"s")]
+        shown = running.look(lambda screen: screen.text())
+        assert all(sign in shown for sign in ("✓fj", "✓fd", "✓fk", "✓›fs", " ff "))
+        assert sides() == 4 * one_tile
+        # The sides of the tiles that are selected already are not sent again at each letter.
+        assert sent[7] < sent[1] + 200 and sent[6] < sent[0] + 200
+        press(b"f")
+        press(b"d")
+        shown = running.look(lambda screen: screen.text())
+        assert "✓fs" in shown and "✓fd" not in shown and "›fd" in shown
+        assert sides() >= 3 * one_tile
+
+
+def _wait_quiet(running: Running) -> None:
+    """Wait until the program has written nothing for a moment."""
+    since, sent = time.monotonic(), -1
+    while time.monotonic() - since < 0.5:
+        if running.sent != sent:
+            since, sent = time.monotonic(), running.sent
+        time.sleep(0.02)
