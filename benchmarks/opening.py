@@ -1,21 +1,28 @@
 """From the command to the first picture: a bare folder of 100,000 images, a project of a million.
 
-Beside it, in the same run, a Textual app that shows one line of text, and a listing of the same
-folder with nothing else. Memory is what the app holds at a million items x 384 features.
+Beside it, in turn, a Textual app that shows one line of text, and a listing of the same folder with
+nothing else; what else the machine does falls on all of them alike. The sources are compiled first,
+as those of an installed program are. Memory is what the app holds at a million items x 384
+features, and the most that it ever held.
 """
 
 from __future__ import annotations
 
+import compileall
 import os
+import shutil
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 from PIL import Image
 
+import annotator
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.project.item_pool import load_refs
@@ -32,7 +39,8 @@ class One(App):
 One().run()
 """
 ANNOTATOR = str(Path(sys.executable).with_name("annotator"))
-RUNS = 5
+RUNS = 9
+GOAL, GOAL_MB = 3.0, 250
 
 
 def make_folder(folder: Path, count: int) -> None:
@@ -71,8 +79,8 @@ def make_million(folder: Path, images: Path, count: int) -> ProjectFolder:
     return project
 
 
-def first_picture(path: Path, *options: str) -> float:
-    terminal = Terminal([ANNOTATOR, "run", str(path), "--graphics", "halfcell", *options])
+def first_picture(*arguments: str) -> float:
+    terminal = Terminal([ANNOTATOR, "run", *arguments, "--graphics", "halfcell"])
     seconds = terminal.read_until(lambda data: HALF_CELL in data)
     terminal.end("q")
     return seconds
@@ -92,38 +100,63 @@ def listing(folder: Path) -> float:
 
 
 def memory(project: ProjectFolder) -> dict[str, float]:
-    """After some labels, with a model learnt on all features."""
+    """After some labels, with a model learnt on all features; and the most at any time."""
     terminal = Terminal([ANNOTATOR, "run", str(project.folder), "--graphics", "halfcell"])
+    held, ended = [terminal.memory_mb()["own"]], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.05):
+            held.append(terminal.memory_mb()["own"])
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
     terminal.read_until(lambda data: HALF_CELL in data)
-    for key in "adadadadadadad":
+    for key in "adadadadadadadad":  # longer than 20 s, when the first fingerprints are saved
         terminal.press(key)
-        terminal.settle(1.0)
-    found = terminal.memory_mb()
+        terminal.settle(1.5)
+    ended.set()
+    watcher.join()
+    found = terminal.memory_mb() | {"most": max(held)}
     terminal.end("q")
     return found
 
 
+def measure(root: Path, million: Path) -> dict[str, list[float]]:
+    """Measure all of them in turn, so that a busy moment of the machine falls on each."""
+    bare = [root / "photos", "--project", root / "bare", "--no-features"]
+    ways: dict[str, Callable[[], float]] = {
+        "Textual app with one line of text": trivial,
+        "os.walk of the 100,000 files alone": lambda: listing(root / "photos"),
+        "bare folder of 100,000 images": lambda: first_picture(*map(str, bare)),
+        "the same folder, opened again": lambda: first_picture(str(root / "bare")),
+        "project of 1,000,000 items": lambda: first_picture(str(million)),
+    }
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(RUNS):
+        shutil.rmtree(root / "bare", ignore_errors=True)
+        for name, way in ways.items():
+            found[name].append(way())
+    return found
+
+
 def main() -> None:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    compileall.compile_dir(Path(annotator.__file__).parent, quiet=2)
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         make_folder(root / "photos", 100_000)
         million = make_million(root / "million", root / "photos", 1_000_000)
         load_refs(million)  # lists the refs once, and caches them
-        rows = {
-            "Textual app with one line of text": [trivial() for _ in range(RUNS)],
-            "os.walk of the 100,000 files alone": [listing(root / "photos") for _ in range(RUNS)],
-            "bare folder of 100,000 images": [
-                first_picture(root / "photos", "--project", str(root / f"p{n}"), "--no-features")
-                for n in range(RUNS)
-            ],
-            "project of 1,000,000 items": [first_picture(million.folder) for _ in range(RUNS)],
-        }
-        for label, seconds in rows.items():
-            print(f"{label:36} {median(seconds):6.2f} s")
-        print("goal: at most 1 s to the first picture for both")
+        found = measure(root, million.folder)
+        lines = next(iter(found.values()))
+        print(f"{'median of ' + str(RUNS) + ' runs in turn':36} {'':8} beside the Textual app")
+        for label, seconds in found.items():
+            ratio = median(own / line for own, line in zip(seconds, lines, strict=True))
+            print(f"{label:36} {median(seconds):6.2f} s {ratio:6.2f}")
+        print(f"goal: at most {GOAL:.0f} times the Textual app")
         held = memory(million)
-        print(f"memory at 1M x 384: {held['own']:.0f} MB own, {held['mapped']:.0f} MB mapped files")
-        print("goal: at most 300 MB beside the mapped features")
+        print(f"memory at 1M x 384: {held['own']:.0f} MB own, {held['most']:.0f} MB at most,")
+        print(f"  {held['mapped']:.0f} MB mapped files; goal: at most {GOAL_MB} MB own")
 
 
 if __name__ == "__main__":

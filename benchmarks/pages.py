@@ -26,12 +26,14 @@ from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from annotator.terminal.sheet import Spot, count_fitting, lay_out_grid
 from annotator.tui.pages.mosaic import make_tags
+from benchmarks._keys import LINE
 from tests.terminal.real.real_terminals import Pixels, Real, missing
 
 PAGE, PAGES = 48, 30
 LIMITS = {"page": 150, "selection": 30}
 """Milliseconds that are allowed."""
 SIZES = ((80, 24), (160, 50))
+LOCAL: dict[str, float] = {}
 PEER = """
 import sys
 from pathlib import Path
@@ -70,6 +72,30 @@ def photographs(images: Path) -> None:
         noise = rng.integers(-30, 30, (240, 320, 3)) + rng.integers(40, 215, 3)
         picture = Image.fromarray(noise.clip(0, 255).astype(np.uint8))
         picture.save(images / f"{number:04}.jpg", quality=85)
+
+
+ECHO = """
+import base64, io, os, sys, tty
+import numpy as np
+from PIL import Image
+tty.setcbreak(0)
+if len(sys.argv) > 2:
+    size = int(sys.argv[1]), int(sys.argv[2])
+    noise = np.random.default_rng(0).integers(0, 255, (size[1] // 8, size[0] // 8, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).resize(size).save(file, "PNG")
+    data = base64.b64encode(file.getvalue()).decode()
+    parts = [data[at : at + 4096] for at in range(0, len(data), 4096)]
+    sys.stdout.write("\\x1b[3;1H")
+    for number, part in enumerate(parts):
+        head = "a=T,f=100,C=1,q=2," if not number else ""
+        sys.stdout.write(f"\\x1b_G{head}m={int(number < len(parts) - 1)};{part}\\x1b\\\\")
+    sys.stdout.write("\\x1b[1;1H")
+    sys.stdout.flush()
+while key := os.read(0, 64):
+    os.write(1, key)
+"""
+"""A program that writes each key, above a picture of this width and height or nothing."""
 
 
 class Window:
@@ -121,8 +147,14 @@ class Window:
 
 
 @contextmanager
-def opened(name: str, command: list[str], folder: Path, size: tuple[int, int]):  # type: ignore[no-untyped-def]
-    with Real(name, command, folder, size=size) as terminal:
+def opened(  # type: ignore[no-untyped-def]
+    name: str,
+    command: list[str],
+    folder: Path,
+    size: tuple[int, int],
+    line: dict[str, float] = LOCAL,
+):
+    with Real(name, command, folder, size=size, **line) as terminal:
         terminal.wait(lambda pixels: bool((pixels.max(2) > 60).mean() > 0.3), 90)
         terminal.steady(1.5, 40)
         yield terminal
@@ -134,9 +166,7 @@ def ours(name: str, images: Path, folder: Path, size: tuple[int, int], keys: int
     command = [sys.executable, "-m", "annotator", "browse", str(made.folder), "--class", "yes"]
     command += ["--order", "random"]
     with opened(name, command, folder, size) as terminal:
-        above = 2 if size[1] < 30 else 3
-        window = Window(terminal, size, above, 2)
-        chosen = [window.select(place) for place in range(1, min(keys, len(window.spots)))]
+        window = Window(terminal, size, 2 if size[1] < 30 else 3, 2)
         pages = []
         sent = terminal.sent()
         for _ in range(min(keys, PAGES - 6)):
@@ -145,21 +175,45 @@ def ours(name: str, images: Path, folder: Path, size: tuple[int, int], keys: int
         each = (terminal.sent() - sent) / max(1, len(pages)) / 1024
     said = f"{name} {size[0]}x{size[1]}, {len(window.spots)} tiles"
     row(f"annotator, {said}", "page", pages, f"{each:.0f} KiB a page, sent ahead")
-    row(f"annotator, {said}", "selection", chosen)
 
 
-def echo(name: str, folder: Path, size: tuple[int, int], keys: int) -> None:
-    """What the terminal itself takes from a key to its pixels: a program that does nothing."""
-    with Real(name, ["cat"], folder, size=size) as terminal:
-        time.sleep(2)
-        ms = []
-        for _ in range(keys):
-            terminal.steady(0.5, 5)
-            before = terminal.pixels()[:17]
-            pressed = terminal.press("x")
-            shown = terminal.wait(lambda pixels, was=before: bool((pixels[:17] != was).any()))  # type: ignore[misc]
-            ms.append((shown - pressed) / 1e6)
-    row(f"echo of a letter, {name} {size[0]}x{size[1]}", "selection", ms)
+def selections(
+    name: str, images: Path, folder: Path, size: tuple[int, int], keys: int, line: dict[str, float]
+) -> None:
+    """A selection beside the echo of a letter by a program that does nothing, in turn."""
+    settings = Settings((ClassInfo("yes"), ClassInfo("no")), images=str(images))
+    made = ProjectFolder.create(folder / "project", settings)
+    command = [sys.executable, "-m", "annotator", "browse", str(made.folder), "--class", "yes"]
+    command += ["--order", "random"]
+    pixels = [str(8 * size[0]), str(17 * (size[1] - 5))]
+    picture = [sys.executable, "-c", ECHO, *pixels]
+    with (
+        opened(name, command, folder / "ours", size, line) as terminal,
+        Real(name, [sys.executable, "-c", ECHO], folder / "echo", size=size, **line) as bare,
+        Real(name, picture, folder / "picture", size=size) as full,
+    ):
+        window = Window(terminal, size, 2 if size[1] < 30 else 3, 2)
+        chosen, echoes, beside = [], [], []
+        for place in range(1, min(keys + 1, len(window.spots))):
+            echoes.append(echo(bare))
+            beside.append(echo(full))
+            chosen.append(window.select(place))
+    where = f"{name} {size[0]}x{size[1]}{', slow line' if line else ''}"
+    row(f"annotator, {where}", "selection", chosen)
+    row(f"echo of a letter, {where}", "selection", echoes)
+    row("  the same above a picture, local", "selection", beside)
+    for title, ms in (("echo", echoes), ("local echo above a picture", beside)):
+        ratio = statistics.median(chosen) / statistics.median(ms)
+        print(f"selection / {title}, {where}: {ratio:.2f} (goal: at most 1.2)", flush=True)
+
+
+def echo(terminal: Real) -> float:
+    """Milliseconds that the terminal and the line take from a key to its pixels."""
+    terminal.steady(0.5, 5)
+    before = terminal.pixels()[:17]
+    pressed = terminal.press("x")
+    shown = terminal.wait(lambda pixels: bool((pixels[:17] != before).any()))
+    return (shown - pressed) / 1e6
 
 
 def peer(folder: Path, images: Path, size: tuple[int, int], keys: int) -> None:
@@ -196,7 +250,9 @@ def main() -> None:
                 print(f"{name}: left out, {reason}")
             else:
                 ours(name, folder / "images", folder / f"run{number}", size, given.keys)
-                echo(name, folder / f"echo{number}", size, given.keys)
+                for which, line in enumerate(({}, LINE) if number else ({},)):
+                    place = folder / f"selections{number}{which}"
+                    selections(name, folder / "images", place, size, given.keys, line)
         if not missing("kitty-0.41"):
             peer(folder / "peer", folder / "images", SIZES[1], given.keys)
 
