@@ -24,6 +24,8 @@ from annotator.tui.picture.key_reader import KeyParser, PasteMarker, with_altern
 Answered = Callable[[int, int], None]
 _WAIT, _REST = 0.1, 0.02
 """Seconds to wait for input, and for the rest of what may be a reply."""
+_AT_ONCE = 512
+"""The most bytes written past the queue: the kernel takes them in one piece."""
 _CLEAR = "\x1b[2J"
 """tmux 3.3 leaves rows of the screen in the shell if its window has grown meanwhile."""
 
@@ -47,7 +49,9 @@ class PictureDriver(LinuxDriver):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._file = _Patient(self._file)  # type: ignore[assignment, arg-type]
+        self._patient = _Patient(self._file)  # type: ignore[arg-type]
+        self._file = self._patient  # type: ignore[assignment]
+        self._queued = 0
 
     def attach(
         self,
@@ -83,13 +87,34 @@ class PictureDriver(LinuxDriver):
     def write(self, data: str) -> None:
         """Write text of the app."""
         data = with_alternate_keys(data)
-        super().write(repeat_spaces(data) if self.repeats else data)
+        self._queue(repeat_spaces(data) if self.repeats else data)
         if self._on_text is not None:
             self._on_text(data)
 
     def write_picture(self, data: bytes) -> None:
-        """Write in order with all other output."""
-        super().write(data.decode())
+        """Write in order with all other output; a few bytes at once, past the writer's thread.
+
+        That thread has to be woken first, which takes long where other programs keep the
+        processors busy.
+        """
+        if len(data) <= _AT_ONCE and data.isascii() and self._idle:
+            with contextlib.suppress(OSError):
+                data = data[os.write(self._patient.fileno(), data) :]
+        if data:
+            self._queue(data.decode())
+
+    def _queue(self, text: str) -> None:
+        self._queued += 1
+        super().write(text)
+
+    @property
+    def _idle(self) -> bool:
+        """True if all output so far has been written, and the terminal takes more."""
+        if self._queued != self._patient.flushed:
+            return False
+        with contextlib.suppress(OSError, ValueError):
+            return bool(select.select([], [self._patient.fileno()], [], 0)[1])
+        return False
 
     def deliver_typed(self) -> None:
         """Send the app the keys that were typed before it started. Call it once it runs."""
@@ -164,7 +189,7 @@ class PictureDriver(LinuxDriver):
         """Free the pictures, then leave the terminal."""
         if self._on_farewell is not None:
             self.write_picture(self._on_farewell())
-        super().write(_CLEAR)
+        self._queue(_CLEAR)
         super().stop_application_mode()
 
     def _drain(self) -> None:
@@ -186,14 +211,18 @@ class _Patient:
 
     def __init__(self, file: IO[str]) -> None:
         self._to = file
+        self._written = self.flushed = 0
+        """The number of texts written, and of those that have left the buffer."""
 
     def write(self, text: str) -> None:
         with contextlib.suppress(OSError):
             self._to.write(text)
+        self._written += 1
 
     def flush(self) -> None:
         with contextlib.suppress(OSError):
             self._to.flush()
+        self.flushed = self._written
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._to, name)
