@@ -183,7 +183,8 @@ class TextOverlay:
         return self._backend.row_cells(row, area, payload)
 
 
-Windows = Callable[[], Sequence[tuple[int, int, int, int]]]
+Window = tuple[int, int, int, int]
+Windows = Callable[[], Sequence[Window]]
 """A function that returns column, row, columns and rows of each visible part of the picture."""
 
 
@@ -210,6 +211,11 @@ class TiledBackend(ClassicBackend):
             return super().show(slot, area, cells=cells)
         before, self._shown = self._shown, self._id(slot)
         removed = self._send(f"a=d,d=i,i={before},q=2") if before not in (0, self._shown) else b""
+        placed = self._place(slot, windows, area)
+        return synchronize_update(keep_cursor(placed) + removed, self._sync)
+
+    def _place(self, slot: int, windows: Sequence[Window], area: Area) -> bytes:
+        """Return the commands that place a slot's picture in the windows."""
         across, down = (size / self._levels[slot] for size in area.cell)
         placed = []
         for number, (column, row, columns, rows) in enumerate(windows, 1):
@@ -217,6 +223,6 @@ class TiledBackend(ClassicBackend):
                 f"x={round(column * across)},y={round(row * down)},"
                 f"w={round(columns * across)},h={round(rows * down)}"
             )
-            keys = f"a=p,i={self._shown},p={number},{part},c={columns},r={rows},C=1,q=2"
+            keys = f"a=p,i={self._shown},p={number},{part},c={columns},r={rows},C=1,{self.quiet}"
             placed.append(cursor_to(area, row, column) + self._send(keys))
-        return synchronize_update(keep_cursor(b"".join(placed)) + removed, self._sync)
+        return b"".join(placed)

@@ -12,6 +12,7 @@ import random
 from base64 import standard_b64encode
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 from PIL import Image
 
@@ -23,9 +24,11 @@ from annotator.terminal.kitty import (
     ClassicBackend,
     as_png,
     canvas_size,
+    graphics_command,
     shrink_for,
 )
 from annotator.terminal.redrawn import half_pixels
+from annotator.terminal.text_overlay import TiledBackend, Window, Windows
 
 
 class XtermJsBackend(ClassicBackend):
@@ -51,9 +54,6 @@ class XtermJsBackend(ClassicBackend):
         self._tiled: set[int] = set()
         self._bare: set[int] = set()
         """Slots with a tile, and those that text may have taken it from."""
-        clear = Image.new("P", (1, 1))
-        clear.info["transparency"] = 0
-        self._clear = standard_b64encode(as_png(clear, 9))
 
     def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
         """Encode a PNG with a transparent row below it, and half cells that may replace it."""
@@ -121,9 +121,87 @@ class XtermJsBackend(ClassicBackend):
 
     def _erase(self, area: Area) -> bytes:
         """Return the commands that place a transparent picture over the area's pictures."""
-        inner = _inner(area)
-        keys = f"a=T,i={self._first + 63},f=100,c={inner.columns},r={inner.rows},C=1,{self.quiet}"
-        return keep_cursor(cursor_to(inner) + self._send(keys, self._clear))
+        return keep_cursor(_erase([_inner(area)], self._first + 63))
+
+
+class XtermJsPageBackend(TiledBackend):
+    """A page's placements: the picture before is lost with its tiles, and sent again for undo."""
+
+    clears_screen = True
+
+    def __init__(self, caps: TerminalCapabilities, background: Colour, windows: Windows) -> None:
+        super().__init__(caps, background, windows)
+        self._area: Area | None = None
+        self._covered: tuple[Window, ...] = ()
+
+    def begin(self, area: Area) -> bytes:
+        """Free all pictures; in another area clear the screen, for tiles outlive the text there."""
+        moved = bool(self._covered) and self._area != area
+        if moved:
+            self._covered = ()
+        return (b"\x1b[2J" if moved else b"") + super().begin(area)
+
+    def end(self) -> bytes:
+        """Free all pictures, below transparent ones."""
+        erased, self._shown = self._erase_windows(), 0
+        return erased + super().end()
+
+    def abort(self, slot: int, payload: Payload) -> bytes:
+        """End the command whose parts were sent only in part; else the next would be added."""
+        number = self._id(slot)
+        self._alive.pop(number, None)
+        return super().abort(slot, payload) + self._send(f"a=d,d=I,i={number},q=2")
+
+    def freed_by(self, slot: int | None) -> Sequence[int]:
+        """Return the slot on the screen, if another is to be shown."""
+        before = self.slot_of(self._shown) if self._shown else None
+        return () if before in (None, slot) else (before,)
+
+    def show(self, slot: int | None, area: Area, *, cells: bool = True) -> bytes:
+        """Place a slot's picture in all windows; windows that are no more become transparent."""
+        windows = tuple(self._windows()) or ((0, 0, area.columns, area.rows),)
+        erased = b"" if slot is not None and windows == self._covered else self._erase_windows()
+        self._shown = 0 if slot is None else self._id(slot)
+        if slot is None:
+            return erased
+        self._area, self._covered = area, windows
+        return erased + keep_cursor(self._place(slot, windows, area))
+
+    def _erase_windows(self) -> bytes:
+        """Return the commands that place transparent pictures over the page's."""
+        covered, self._covered = self._covered, ()
+        if self._area is None or not covered:
+            return b""
+        column, row = self._area[:2]
+        areas = [
+            Area(column + left, row + top, columns, rows, self._area.cell)
+            for left, top, columns, rows in covered
+        ]
+        return keep_cursor(_erase(areas, self._first + 63))
+
+
+def page_backend(caps: TerminalCapabilities, windows: Windows) -> TiledBackend:
+    """Return the backend of a page whose pictures lie over all text."""
+    named = caps.terminal.lower().startswith("xterm.js")
+    return (XtermJsPageBackend if named else TiledBackend)(caps, (0, 0, 0), windows)
+
+
+@cache
+def _clear_pixel() -> bytes:
+    clear = Image.new("P", (1, 1))
+    clear.info["transparency"] = 0
+    return standard_b64encode(as_png(clear, 9))
+
+
+def _erase(areas: Sequence[Area], number: int) -> bytes:
+    """Return the commands that place a transparent picture over areas."""
+    # Sent once: if it were sent again, the terminal would free it where it was placed before.
+    sent = graphics_command(f"a=t,i={number},f=100,q=1", _clear_pixel())
+    placed = (
+        cursor_to(area) + graphics_command(f"a=p,i={number},c={area.columns},r={area.rows},C=1,q=1")
+        for area in areas
+    )
+    return sent + b"".join(placed)
 
 
 def _inner(area: Area) -> Area:

@@ -33,7 +33,8 @@ from annotator.terminal.sheet import (
     lay_out_grid,
     lay_out_strip,
 )
-from annotator.terminal.text_overlay import TextOverlay, TextRun, TiledBackend
+from annotator.terminal.text_overlay import TextOverlay, TextRun
+from annotator.terminal.xterm_js import page_backend
 from annotator.tui.host import contrast_of
 from annotator.tui.picture.picture import PictureView
 from annotator.tui.picture.strips import centred_row, splice_runs
@@ -80,7 +81,7 @@ class Mosaic(PictureView):
         """Show the sheets that `composer` puts together; `line` is the pacer of the terminal."""
         inner = backend_for(caps)
         if caps.technique is Technique.CLASSIC:  # what it places lies over all text
-            inner = TiledBackend(caps, (0, 0, 0), lambda: _windows(self._sheet))
+            inner = page_backend(caps, lambda: _windows(self._sheet))
         self._lettered = TextOverlay(inner, self._letters, caps.sync and not caps.wrapped)
         super().__init__(composer, caps, backend=self._lettered, line=line, depth=2, **options)
         self.composer = composer

@@ -137,7 +137,15 @@ def labels(project: ProjectFolder) -> list[str | None]:
 
 @pytest.mark.parametrize(
     "name",
-    ["kitty-0.41", "kitty-0.26", "xterm", "plain", "xterm.js", "xterm.js sixel"],
+    [
+        "kitty-0.41",
+        "kitty-0.26",
+        "xterm",
+        "plain",
+        "xterm.js",
+        "xterm.js-2026-03",
+        "xterm.js sixel",
+    ],
 )
 def test_select_by_letter_key_and_mouse_and_submit(
     name: str, project: ProjectFolder, tmp_path: Path
