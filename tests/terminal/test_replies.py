@@ -7,6 +7,7 @@ import random
 import pytest
 
 from annotator.terminal.replies import LARGEST_CELL, LARGEST_PICTURE, parse_replies
+from annotator.terminal.transport import GraphicsReply, ReplyFilter
 
 LONG = b"9" * 5000
 
@@ -67,3 +68,31 @@ def test_no_bytes_raise(seed: int) -> None:
     ]
     pieces += [b"1", b"2", b"0", LONG, b"\xff", b"\x1b", b"\x9b", b"OK", b"i=32"]
     parse_replies(b"".join(rng.choice(pieces) for _ in range(200)))
+
+
+def test_replies_to_graphics_commands_never_become_keys_wherever_they_are_cut() -> None:
+    text = "a\x1b_Gi=5;OK\x1b\\b\x1b_Gi=77,p=1;ENOENT:image not found\x1b\\\x1b[3;4Rc\x1b"
+    for cut in range(len(text) + 1):
+        replies = ReplyFilter()
+        found = [*replies.feed(text[:cut]), *replies.feed(text[cut:]), replies.flush()]
+        keys = "".join(piece for piece in found if isinstance(piece, str))
+        assert keys == "ab\x1b[3;4Rc\x1b"
+        answers = [piece for piece in found if isinstance(piece, GraphicsReply)]
+        assert answers == [GraphicsReply(5, fine=True), GraphicsReply(77, fine=False)]
+
+
+def test_the_rest_of_a_reply_that_comes_late_is_waited_for_and_one_without_end_is_dropped() -> None:
+    replies = ReplyFilter()
+    assert list(replies.feed("\x1b_Gi=5;ENO")) == []
+    assert [replies.flush() for _ in range(10)] == [""] * 10
+    assert list(replies.feed("ENT\x1b\\d")) == [GraphicsReply(5, fine=False), "d"]
+    assert list(replies.feed("\x1b_Gi=5;dddd")) == []
+    assert {replies.flush() for _ in range(1000)} == {""}
+    assert list(replies.feed("a")) == ["a"]
+
+
+def test_the_escape_key_and_alt_with_an_underscore_stay_keys() -> None:
+    replies = ReplyFilter()
+    for keys in ("\x1b", "\x1b_"):
+        assert list(replies.feed(keys)) == []
+        assert replies.flush() == keys

@@ -399,3 +399,33 @@ def test_the_parts_of_a_picture_that_are_on_the_screen_are_not_drawn_again() -> 
         session.run(1)
         assert stage.state.seen == again
         assert (session.sent - sent < payload.size // 2) == keep
+
+
+def test_a_picture_that_the_terminal_has_lost_is_not_seen_and_comes_again() -> None:
+    session = VirtualAnnotator(Technique.CLASSIC)
+    session.run(6)
+    session.press("d")
+    session.run(0.06)  # the key has come, and the picture's placement is on its way
+    session.stage.failed(session.stage.backend.named)
+    session.run(0.1)
+    assert session.stage.state.seen is None
+    session.press("d")
+    session.run(4)
+    assert session.blind == 1
+    assert session.stage.state.seen == PictureRequest(ITEMS[1])
+    assert shown(session.screen) == ITEMS[1]
+
+
+def test_a_terminal_that_shows_no_picture_gets_half_cells_and_no_endless_stream() -> None:
+    session = VirtualAnnotator(Technique.CLASSIC)
+    stage = session.stage
+    for _ in range(1000):
+        session.run(0.01)
+        if stage.state.shown is not None and stage.state.seen is None:
+            stage.failed(stage.backend.named)
+    assert stage.covered
+    sent = session.sent
+    session.run(5)
+    stage.failed(stage.backend.named)
+    session.run(5)
+    assert session.sent - sent < 1000
