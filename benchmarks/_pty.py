@@ -83,9 +83,15 @@ class Terminal:
             for name, key in (("own", "RssAnon"), ("mapped", "RssFile"))
         }
 
+    def hang_up(self) -> None:
+        """Cut the line, and wait until the program has ended."""
+        os.close(self.master)
+        os.waitpid(self.pid, 0)
+
     def end(self, keys: str) -> None:
         """Press the keys that quit, and wait until the program has ended."""
-        self.press(keys)
+        with contextlib.suppress(OSError):  # it has ended
+            self.press(keys)
         with contextlib.suppress(OSError):
             while os.read(self.master, 1 << 16):
                 pass

@@ -21,7 +21,7 @@ ALGORITHMS = frozenset((
 ))  # fmt: skip
 """Algorithms and formulas, which have their names from the literature."""
 COMMANDS = frozenset((
-    "completion", "config", "demo", "doctor", "faces", "features", "identities", "import",
+    "attach", "completion", "config", "demo", "doctor", "faces", "features", "identities", "import",
     "log", "next", "proposals", "status", "words",
 ))  # fmt: skip
 """Commands of the command line that are called as they are typed."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from annotator.cli.attach import command_again
 from annotator.cli.option_types import complete_names
 from annotator.cli.project_names import complete_classes
 from annotator.cli.project_options import (
@@ -105,7 +106,7 @@ def browse(
     receipt = run_label_app(
         replace(project, settings=settings), annotator=settings.annotator_name(),
         graphics=settings.graphics, opening=opening,
-        part=choose_part(project, only),
+        part=choose_part(project, only), again=command_again(),
     )  # fmt: skip
     typer.echo(str(receipt), err=True)
     if receipt.code:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from annotator.cli.attach import command_again
 from annotator.cli.option_types import parse_class_shares
 from annotator.cli.project_options import (
     AnnotatorOption,
@@ -125,6 +126,7 @@ def _run_check(
         receipt = run_label_app(
             replace(project, settings=settings), annotator=annotator, graphics=settings.graphics,
             features=False, audit=sample, opening=opening if pages else None,
+            again=command_again(),
         )  # fmt: skip
         if receipt.code or receipt.remaining:
             return

@@ -15,6 +15,7 @@ from typer.main import get_command
 
 COMMANDS = {
     "run": ("labelling", "Label images: open a project, or a folder of images."),
+    "attach": ("attach", "Continue your screen after a lost line, or elsewhere."),
     "demo": ("labelling", "Label the bundled example: trays of machined parts."),
     "init": ("labelling", "Create a project without opening it."),
     "add": ("labelling", "Add images, boxes or classes to a project."),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from annotator.cli.attach import command_again
 from annotator.cli.option_types import parse_choice, parse_class_shares
 from annotator.cli.project_options import (
     AnnotatorOption,
@@ -236,7 +237,7 @@ def _run_audit(
         settings = override_settings(project.settings, graphics=graphics)
         receipt = run_label_app(
             replace(project, settings=settings), annotator=annotator, graphics=settings.graphics,
-            features=False, audit=sample,
+            features=False, audit=sample, again=command_again(),
         )  # fmt: skip
         verdict = audit.verdict(replay(store.entries()))
         if receipt.code or receipt.remaining:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from annotator.cli.attach import command_again
 from annotator.cli.option_types import complete_names
 from annotator.cli.project_options import (
     GraphicsOption,
@@ -201,7 +202,7 @@ def _run_hit(
     codes: list[str] = []
     receipt = run_label_app(
         project, annotator=assignment.worker, graphics=project.settings.graphics, features=False,
-        opening=hit_opener(hits, assignment.id, version, checks, codes),
+        opening=hit_opener(hits, assignment.id, version, checks, codes), again=command_again(),
     )  # fmt: skip
     if codes:
         typer.echo(f"HIT completed. Your completion code is {codes[0]}", err=True)

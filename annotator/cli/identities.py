@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from annotator.cli.attach import command_again
 from annotator.cli.model_runs import format_left_out, print_message
 from annotator.cli.project_options import (
     AnnotatorOption,
@@ -87,6 +88,7 @@ def _review_identities(
     receipt = run_label_app(
         project, annotator=settings.annotator_name(),
         graphics=settings.graphics, features=False, opening=opening,
+        again=command_again(),
     )  # fmt: skip
     typer.echo(str(receipt), err=True)
     if receipt.code:

@@ -285,6 +285,7 @@ def run_label_screen(
     receipt = run_label_app(
         project, annotator=name, graphics=settings.graphics, features=features, audit=sample,
         part=None if second else part, watch=watch,
+        again=_words_again(project, name, changes, features, second, only, refine, watch),
     )  # fmt: skip
     again = ["--second"] if second else []
     again += ["--only", shell_quoted(only)] if only else []
@@ -299,6 +300,25 @@ def run_label_screen(
         typer.echo(str(receipt), err=True)
     if receipt.code:
         raise typer.Exit(receipt.code)
+
+
+def _words_again(
+    project: ProjectFolder,
+    annotator: str,
+    changes: dict[str, Any],
+    features: bool,
+    second: bool,
+    only: str | None,
+    refine: str | None,
+    watch: bool,
+) -> list[str]:
+    """Return the command that opens the same screen, but for how it draws pictures."""
+    given = changes | {"annotator": annotator, "graphics": None, "only": only, "refine": refine}
+    words = ["run", str(project.folder.resolve())]
+    for name, value in given.items():
+        words += [] if value is None else [f"--{name.replace('_', '-')}={value}"]
+    flags = {"--no-features": not features, "--second": second, "--watch": watch}
+    return [*words, *(flag for flag, on in flags.items() if on)]
 
 
 def _require_whole_images(project: ProjectFolder) -> None:

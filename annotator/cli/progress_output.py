@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from annotator.items.processes import GO_ON
 from annotator.items.refs import make_printable
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def catch_stop_signals() -> Iterator[Callable[[], bool]]:
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        yield lambda: bool(stopped) or os.getppid() != parent
+        yield lambda: bool(stopped) or (os.getppid() != parent and not _goes_on())
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -42,16 +43,31 @@ def catch_stop_signals() -> Iterator[Callable[[], bool]]:
 def exit_with_parent() -> None:
     """End this process when the app, which holds the other end of its stdin, has ended.
 
-    It ends at once and silently: what it computed is on disk, and the next run resumes there.
+    It ends at once and silently: what it computed is on disk, and the next run resumes there. An
+    app whose line is lost sends `GO_ON` first: the process then continues without it.
     """
 
     def watch() -> None:
         with suppress(OSError):
-            while os.read(0, 1024):
-                pass
+            while data := os.read(0, 1024):
+                if GO_ON in data:
+                    with open(os.devnull, "r+b", buffering=0) as nothing:  # noqa: PTH123
+                        for number in (0, 1, 2):
+                            os.dup2(nothing.fileno(), number)
+                    _alone.set()
+                    return
         os._exit(1)
 
+    _watched.set()
     threading.Thread(target=watch, name="app", daemon=True).start()
+
+
+def _goes_on() -> bool:
+    """Return whether this process continues although the app has ended."""
+    return _watched.is_set() and _alone.wait(1.0)
+
+
+_watched, _alone = threading.Event(), threading.Event()
 
 
 @contextmanager

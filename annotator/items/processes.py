@@ -15,6 +15,8 @@ from functools import cache
 from multiprocessing import util
 from multiprocessing.context import SpawnContext
 
+GO_ON = b"go on\n"
+"""The line that lets a child process of the app continue without it."""
 _FLAGS_OF_CHILDREN = "_args_from_interpreter_flags"
 
 

@@ -44,6 +44,23 @@ def is_dead(holder: str) -> bool:
     return _find_start(process.pid) != process.start
 
 
+def find_process(holder: str) -> int | None:
+    """Return the PID of the holder; None if it has ended, or runs on another machine."""
+    process = _parse_holder(holder)
+    if process is None or process.place != _find_place():
+        return None
+    return process.pid if _find_start(process.pid) == process.start else None
+
+
+def is_stopped(pid: int) -> bool:
+    """Return whether a process is stopped, as by Ctrl+Z."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return False
+    return text.rpartition(")")[2].split()[:1] == ["T"]
+
+
 def _parse_holder(holder: str) -> _Process | None:
     found = _NAME.fullmatch(holder)
     return found and _Process(found["place"], int(found["pid"]), found["start"])

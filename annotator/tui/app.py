@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from annotator.errors import AnnotatorError, StoreError
 from annotator.items.listing import SkippedFiles
 from annotator.items.refs import format_duration, make_printable
 from annotator.project.project import SETTINGS_FILE, ProjectFolder
 from annotator.tui import changes, messages
+from annotator.tui.attach import restore_view, screen_view
 from annotator.tui.label import text as label_text
 from annotator.tui.label.near_duplicates import LOOKUP_SECONDS, NearDuplicates
 from annotator.tui.label.screen import LabelScreen
@@ -98,7 +99,9 @@ class LabelApp(ProjectApp):
         """The number of items when features were last begun."""
         self._store: FeatureStore | None = None
         self._grows = self._opens = False
-        self._progress = ""
+        self._progress = self.asked_query = ""
+        self.restored: Mapping[str, Any] = {}
+        """The view of the terminal before, if this one has taken the screen over."""
         if project.has_features and not session.blind and session.state.standing:
             session.pause_asking()
 
@@ -115,9 +118,20 @@ class LabelApp(ProjectApp):
     def on_unmount(self) -> None:
         """End the processes in the background."""
         for child in (self._child, self._folder, self._namer):
-            if child is not None:
+            if child is not None and self.goes_on and child is not self._folder:
+                child.leave()
+            elif child is not None:
                 child.stop()
         self.near_duplicates.stop()
+
+    @property
+    def opens_itself(self) -> bool:
+        """True if the labelling screen comes first, and no command opens another in its place."""
+        return self._opening is None
+
+    def view(self) -> dict[str, Any]:
+        """Return what another terminal needs to show the same, for JSON."""
+        return screen_view(self) if self.label_screen.listed else dict(self.restored)
 
     # --- the pool
 
@@ -155,12 +169,15 @@ class LabelApp(ProjectApp):
             self._open_features()  # not in an audit: no model orders its items
         if self._opening is not None:
             self._opening(self)
+        elif self.restored:
+            restore_view(self, self.restored)
         self._watcher.start()
         if self._watches:
             self._folder = FolderProcess(self.project, self._post)
 
     def _look_around(self) -> None:
         """Read what others wrote, and report failures of the user's commands."""
+        self.keep_record()
         while not self._hook_failures.empty():
             self._warn("hook", self._hook_failures.get())
         try:
@@ -385,6 +402,7 @@ class LabelApp(ProjectApp):
 
     def on_answer_screen_answered(self) -> None:
         """Learn from the new answer."""
+        self.keep_record()
         self.learn()
 
     def on_page_screen_submitted(self, message: PageScreen.Submitted) -> None:

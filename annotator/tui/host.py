@@ -28,6 +28,8 @@ class ScreenHost(Protocol):
 
     hides_prediction: bool
     """True while the annotator has hidden the prediction."""
+    asked_query: str
+    """The query whose items alone are asked since a choice on the screen; "" for none."""
 
     @property
     def project(self) -> ProjectFolder:

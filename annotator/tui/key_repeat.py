@@ -33,6 +33,10 @@ class Pace:
             self._timed += 1
             self._recent.append(took)
 
+    def resume(self, answers: int, seconds: float) -> None:
+        """Continue from the counts of another terminal."""
+        self.answers, self.seconds, self._timed = answers, seconds, answers
+
     def take_back(self, count: int) -> None:
         """Subtract `count` answers; the time spent on them stays.
 

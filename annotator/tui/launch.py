@@ -16,6 +16,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from annotator.errors import AnnotatorError, TerminalError
+from annotator.session.handover import ScreenRecord, attached, read_taker
 from annotator.session.mode import AskedSample, AuditMeter, SessionMode
 from annotator.session.open import open_session
 from annotator.tui.finder import ItemFinder
@@ -82,13 +83,15 @@ def run_label_app(
     opening: Callable[[ScreenHost], None] | None = None,
     part: PoolPart | None = None,
     watch: bool = False,
+    again: Sequence[str] = (),
 ) -> SessionSummary:
     """Label `project` in this terminal until the annotator quits.
 
     `features` computes missing features in the background. With `audit`, only its items are
     asked, blind; with `part`, those of a query. `opening` opens another screen in place of the
     labelling screen, once the pool is known. With `watch` new files in the folder of images become
-    items. Raises `AnnotatorError` if the screen cannot open: keys in conflict, an unknown theme, a
+    items. With `again`, the command that opens the same screen, another terminal may take it
+    over. Raises `AnnotatorError` if the screen cannot open: keys in conflict, an unknown theme, a
     log or refs that cannot be read.
     """
     _keymap(project)  # a faulty keymap is reported before the screen is touched
@@ -99,9 +102,17 @@ def run_label_app(
         project, annotator, caps, features=features, audit=audit, finder=finder, opening=opening,
         part=part, watch=watch,
     ) as app:  # fmt: skip
+        if (taken := attached.get()) is not None:
+            app.restored = taken.screen.view or {}
+        app.record = ScreenRecord(project.folder, annotator, again) if again else None
         error = _run(app)
         if error is not None:
             raise error
+        if app.taken_over:
+            taker = read_taker(project.folder, annotator)
+            return SessionSummary(str(project.folder), annotator, 0, 0.0, 0, taken_by=taker)
+        if app.record is not None and not app.exit_status:
+            app.record.remove()
         summary = summarize_session(str(project.folder), app.session, app.pace, app.exit_status)
         app.hooks.send("on_finish", summary.as_dict())
     return replace(summary, unheard=app.hooks.close(HOOKS_SECONDS))

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual.app import App
@@ -17,6 +17,7 @@ from textual.widgets import Input, TextArea
 from annotator.errors import AnnotatorError, ProjectError
 from annotator.images.contrast import Contrast
 from annotator.items.refs import make_printable
+from annotator.session.handover import TAKE_OVER, ScreenRecord
 from annotator.tui.host import crop_loader
 from annotator.tui.key_queue import KeyQueue
 from annotator.tui.keyboards import Keyboard
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from annotator.project.project import ProjectFolder
     from annotator.terminal.caps import TerminalCapabilities
 
-_SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, TAKE_OVER)
 
 
 PaletteChoice = Choice[Callable[[], object]]
@@ -56,6 +57,8 @@ class ProjectApp(App[AnnotatorError]):
             lossless=settings.pictures == "exact",
         )  # fmt: skip
         self._signal: int | None = None
+        self.record: ScreenRecord | None = None
+        """The record by which another terminal takes this screen over."""
         self.key_queue = KeyQueue(self, self._handle_key)
         self.keyboard = Keyboard(settings.keymap)
         self.letters: Mapping[str, str] = {}
@@ -158,9 +161,30 @@ class ProjectApp(App[AnnotatorError]):
 
     def _end_by(self, number: int) -> None:
         self._signal = number
+        self.keep_record(signal.Signals(number).name)
         self.exit()
+
+    def view(self) -> dict[str, Any]:
+        """Return what another terminal needs to show the same, for JSON."""
+        return {}
+
+    def keep_record(self, ended: str = "") -> None:
+        """Keep what is on the screen for a terminal that takes it over."""
+        if self.record is not None:
+            self.record.save(self.view(), ended)
+
+    @property
+    def goes_on(self) -> bool:
+        """True after a lost line, or once another terminal has taken the screen over."""
+        return self._signal in (signal.SIGHUP, TAKE_OVER)
+
+    @property
+    def taken_over(self) -> bool:
+        """True once another terminal has taken the screen over."""
+        return self._signal == TAKE_OVER
 
     @property
     def exit_status(self) -> int:
         """The exit status: 0, 1 after a crash, 128 + the signal that ended the app."""
-        return (self.return_code or 0) if self._signal is None else 128 + self._signal
+        ended = self._signal is not None and not self.taken_over
+        return 128 + (self._signal or 0) if ended else self.return_code or 0

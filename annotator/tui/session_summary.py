@@ -40,6 +40,9 @@ class SessionSummary:
     options: str = ""
     """The options that resume the session in the same way, such as `--second`."""
 
+    taken_by: str = ""
+    """The terminal that has taken the screen over; "" if none has."""
+
     @property
     def command(self) -> str:
         """The command to run next."""
@@ -55,10 +58,12 @@ class SessionSummary:
             names = ("error", "low", "high", "n_eff")
             estimate = {name: getattr(self.estimate, name) for name in names}
         found = asdict(self) | {"estimate": estimate, "seconds": round(self.seconds, 3)}
-        del found["code"], found["options"]
+        del found["code"], found["options"], found["taken_by"]
         return found | {"next": self.command}
 
     def __str__(self) -> str:
+        if self.taken_by:
+            return f"Taken over by {self.taken_by}: the session continues there. All is saved."
         words = f"{self.answers:,} answered"
         if self.seconds >= 0.5:
             words += f" in {format_duration(self.seconds)}"

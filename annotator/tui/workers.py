@@ -23,7 +23,7 @@ from textual.message_pump import MessagePump
 
 from annotator.errors import AnnotatorError, FeatureError
 from annotator.features.store import FeatureStore
-from annotator.items.processes import annotator_command
+from annotator.items.processes import GO_ON, annotator_command
 from annotator.project.watching import IDLE_TIMES, FileWatch, RefsWatch, SettingsWatch
 from annotator.tui import messages
 
@@ -103,6 +103,13 @@ class ChildProcess:
     def is_running(self) -> bool:
         """True until the child has ended."""
         return self._child.poll() is None
+
+    def leave(self) -> None:
+        """Let the child process continue after this one: another terminal uses what it computes."""
+        assert self._child.stdin is not None
+        with contextlib.suppress(OSError, ValueError):
+            self._child.stdin.write(GO_ON)
+            self._child.stdin.flush()
 
     def stop(self) -> None:
         """End the child process; what it has written stays, and the next one continues."""

@@ -11,6 +11,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import threading
 import time
@@ -83,6 +84,14 @@ class Running:
         with self._lock:
             return condition(self.screen)
 
+    def hang_up(self) -> int:
+        """Cut the line; return the exit status."""
+        self._stop = True
+        self._thread.join(PATIENCE)
+        os.close(self._master)
+        self._master = os.open(os.devnull, os.O_RDWR)
+        return self.process.wait(PATIENCE)
+
     def close(self) -> None:
         self._stop = True
         if self.process.poll() is None:
@@ -133,7 +142,8 @@ class Running:
 
 def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return {**kept, "TERM": "xterm-256color", "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
+    kept |= {"TERM": "xterm-256color", "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
+    return {**kept, "XDG_DATA_HOME": f"{tempfile.gettempdir()}/annotator-tests-{os.getuid()}"}
 
 
 def _controlled() -> None:

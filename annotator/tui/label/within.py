@@ -64,6 +64,7 @@ def ask_within(host: ScreenHost, chosen: Within) -> None:
         return
     if chosen.query is None:
         restrict_session(host, None, "")
+        host.asked_query = ""
         host.say("from the next item on: everywhere")
         return
 
@@ -71,6 +72,7 @@ def ask_within(host: ScreenHost, chosen: Within) -> None:
         mask = np.zeros(len(host.session.queue.refs), bool)
         mask[found.rows] = True
         restrict_session(host, mask, make_printable(query))
+        host.asked_query = query
         left = plural(host.session.queue.open_count, "open item")
         host.say(f"from the next item on: within {host.session.within}, {left}")
 
