@@ -91,7 +91,9 @@ class ScreenRecord:
     def remove(self) -> None:
         """Forget the screen: the annotator has quit."""
         if self.taken() is None:
-            self._file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._file.unlink(missing_ok=True)
+                _taker_file(self._file).unlink(missing_ok=True)
 
 
 @dataclass(slots=True)
