@@ -93,18 +93,36 @@ def sequences(folder: Path, keys: int) -> None:
     from tests.terminal.test_stage import _wander
     from tests.terminal.virtual_annotator import VirtualAnnotator
 
-    wrong = lost = stale = 0
-    for seed in range(1000):
-        chance = random.Random(seed)
-        # At the lower rate palettes come first, and better versions after them.
-        session = VirtualAnnotator(Technique.FRAMES, rate=(250e3, 60e3)[seed % 2], rtt=0.1)
-        pressed = _wander(session, chance, 20)
-        session.run(3)
-        wrong += sum(item != seen for item, seen in session.labels)
-        lost += pressed - len(session.labels) - session.blind
-        stale += session.stage.state.seen != session.stage.plan.current
-    print("\n1,000 random key sequences with resizes, 2 and 0.5 Mbit/s, 100 ms, in virtual time")
-    print(f"  keys lost {lost}, labels for a picture not shown {wrong}, stale pictures {stale}")
+    print("\n1,000 random key sequences with resizes, keys typed ahead and pastes, in virtual time")
+    # At the lower rate palettes come first, and better versions after them.
+    for line, rates, rtt, guard in (
+        ("2 and 0.5 Mbit/s, 100 ms", (250e3, 60e3), 0.1, "auto"),
+        ("local, 400 Mbit/s, 1 ms", (50e6, 50e6), 0.001, "auto"),
+    ):
+        wrong = lost = stale = early = 0
+        for seed in range(1000):
+            session = VirtualAnnotator(Technique.FRAMES, rate=rates[seed % 2], rtt=rtt, guard=guard)
+            pressed = _wander(session, random.Random(seed), 20, careless=True)
+            session.run(3)
+            wrong += sum(item != seen for item, seen in session.labels)
+            lost += pressed - len(session.labels) - session.blind
+            stale += session.stage.state.seen != session.stage.plan.current
+            early += _typed_ahead(rates[seed % 2], rtt)
+        print(
+            f"  {line:26} keys lost {lost}, labels of unseen pictures {wrong}, stale pictures "
+            f"{stale}; with the guard off, labels by keys before the first picture {early}"
+        )
+
+
+def _typed_ahead(rate: float, rtt: float) -> int:
+    """Return the labels that five keys before the first picture give with the guard off."""
+    from tests.terminal.virtual_annotator import VirtualAnnotator
+
+    session = VirtualAnnotator(Technique.FRAMES, rate=rate, rtt=rtt, guard="off")
+    for _ in range(5):
+        session.press("d")
+    session.run(3)
+    return len(session.labels)
 
 
 PARTS = {
