@@ -34,6 +34,20 @@ def local(folder: Path, keys: int) -> None:
             print(f"  {kind:14} loop {times.blocked} in 100 keys")
 
 
+def others(folder: Path, keys: int) -> None:
+    """Run the terminals that setup.sh installs only where it can."""
+    for terminal in ("kitty-0.48", "konsole"):
+        if reason := missing(terminal):
+            print(f"others: left out, {reason}")
+            continue
+        print(f"\nkey to pixels, {terminal}, no line between, 80x24")
+        for kind in ("ours", "textual-image") if terminal == "kitty-0.48" else ("ours",):
+            with benched(terminal, kind, folder, (80, 24), {}) as bench:
+                print(f"  {kind:14} quiet       {bench.times(keys, (0, 0.1), quiet=True)}")
+                with busy(os.cpu_count() or 2):
+                    print(f"  {kind:14} busy cores  {bench.times(keys, (0, 0.1), quiet=True)}")
+
+
 def sixel_local(folder: Path, keys: int) -> None:
     print("\nkey to pixels, xterm (sixel), no line between, 80x24")
     for kind in ("ours", "textual-image"):
@@ -129,6 +143,7 @@ PARTS = {
     "payload": payload,
     "enormous": enormous,
     "local": local,
+    "others": others,
     "fresh": fresh,
     "sixel": sixel_local,
     "xterm-js": xterm_js,
