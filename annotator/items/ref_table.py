@@ -34,7 +34,7 @@ class RefTable(Sequence[str]):
 
     def __init__(self, refs: Iterable[str] = ()) -> None:
         """Append `refs`. Raises `RefError` for a ref with a line break in it."""
-        self._data = bytearray()
+        self._data: bytes | bytearray = bytearray()
         self._offsets = np.zeros(1, np.int64)
         self._count = 0
         self._is_shared = False
@@ -57,7 +57,9 @@ class RefTable(Sequence[str]):
         if data and not data.endswith(b"\n"):
             data += b"\n"
         table = cls()
-        table._append(data)
+        table._data, table._is_shared = data, True  # not copied before it grows
+        table._offsets = _line_ends(data, [np.zeros(1, np.int64)])
+        table._count = len(table._offsets) - 1
         return table
 
     def extend(self, refs: Iterable[str]) -> None:
@@ -96,7 +98,8 @@ class RefTable(Sequence[str]):
 
     def has_bytes(self, lines: NDArray[np.uint8]) -> bool:
         """Return whether `lines` (n,) are what `to_bytes` returns."""
-        return len(lines) == len(self._data) and bool(self._data == lines.data)
+        held: object = lines.data  # compared in place
+        return len(lines) == len(self._data) and bool(self._data == held)
 
     def save(self, path: Path) -> None:
         """Write the lines to `path`, as `load` reads them."""
@@ -258,8 +261,8 @@ class RefTable(Sequence[str]):
         return next((int(row) for row in order[start:stop] if self._line(row) == line), -1)
 
 
-def _line_ends(data: bytes) -> NDArray[np.int64]:
-    """Return the offset after each line break.
+def _line_ends(data: bytes, before: Sequence[NDArray[np.int64]] = ()) -> NDArray[np.int64]:
+    """Return the numbers of `before`, and the offset after each line break.
 
     A piece at a time stays in the processor's cache.
     """
@@ -268,4 +271,4 @@ def _line_ends(data: bytes) -> NDArray[np.int64]:
         np.flatnonzero(np.frombuffer(data[start : start + piece], np.uint8) == 10) + (start + 1)
         for start in range(0, len(data), piece)
     ]
-    return np.concatenate(found) if found else np.zeros(0, np.int64)
+    return np.concatenate([*before, np.zeros(0, np.int64), *found])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -144,7 +144,7 @@ def _read_cache(project: ProjectFolder) -> RefTable | None:
 
 def _cache_stamp(stamp: str, data: bytes) -> bytes:
     """Return the stamp of refs.csv with the length and the checksum of the cache."""
-    return f"{stamp} {len(data)} {hashlib.blake2b(data, digest_size=16).hexdigest()}".encode()
+    return f"{stamp} {len(data)} {zlib.crc32(data):08x}".encode()
 
 
 def cache_refs(project: ProjectFolder, refs: RefTable) -> None:
