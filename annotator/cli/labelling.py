@@ -248,13 +248,20 @@ def init(
 
 def _count_images(project: ProjectFolder) -> list[str]:
     """List the images; return notes on their number and on the skipped files."""
-    from annotator.items.listing import SkippedFiles
+    from collections import Counter
+    from pathlib import PurePath
+
+    from annotator.items.listing import SkippedFiles, list_endings
+    from annotator.items.refs import Item
+    from annotator.items.tiff_pages import split_page
     from annotator.project.item_pool import load_refs
 
     left_out = SkippedFiles()
-    found = len(load_refs(project, left_out))
-    where = "" if found else f" in {make_printable(str(project.images.resolve()))} yet"
-    return [f"{plural(found, 'image')}{where}", *([str(left_out)] if left_out else [])]
+    refs = load_refs(project, left_out)
+    endings = Counter(PurePath(split_page(Item.parse(ref).path)[0]).suffix.lower() for ref in refs)
+    kinds = f": {list_endings(endings)}" if len(endings) > 1 else ""
+    where = "" if len(refs) else f" in {make_printable(str(project.images.resolve()))} yet"
+    return [f"{plural(len(refs), 'image')}{kinds}{where}", *([str(left_out)] if left_out else [])]
 
 
 def run_label_screen(

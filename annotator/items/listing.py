@@ -86,14 +86,15 @@ class SkippedFiles:
         """Return lines on the files whose ending is not one of an image, and on folders."""
         lines = []
         if self.endings:
-            lines.append(f"left out: {_list_endings(self.endings)}")
+            lines.append(f"left out: {list_endings(self.endings)}")
             lines += suggest_remedies(self.endings)
         if self.folders:
             lines.append(bullet_list(self.folders, "folders that were not searched:", limit=5))
         return lines
 
 
-def _list_endings(endings: Mapping[str, int], most: int = 8) -> str:
+def list_endings(endings: Mapping[str, int], most: int = 8) -> str:
+    """Return the number of files of each ending, the most frequent first."""
     counted = sorted(endings.items(), key=lambda pair: (-pair[1], pair[0]))
     shown = ", ".join(f"{count:,} {ending}" for ending, count in counted[:most])
     others = sum(count for _, count in counted[most:])

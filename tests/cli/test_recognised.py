@@ -48,3 +48,9 @@ def test_the_banner_names_a_file_the_endings_and_the_remedy(tmp_path: Path) -> N
     assert left_out.summary() == others
     left_out.names.append("b.jpg: Permission denied")
     assert left_out.summary() == f"1 left out: b.jpg: Permission denied\n{others}"
+
+
+def test_init_counts_images_by_their_ending_if_there_are_several(tmp_path: Path) -> None:
+    make_images(tmp_path / "photos", "0.jpg", "1.jpg", "2.png", "3.JPG")
+    told = annotator("init", "p", "--images", "photos", cwd=tmp_path).stderr
+    assert "4 images: 3 .jpg, 1 .png" in told
