@@ -248,17 +248,12 @@ def init(
 
 def _count_images(project: ProjectFolder) -> list[str]:
     """List the images; return notes on their number and on the skipped files."""
-    from collections import Counter
-    from pathlib import PurePath
-
-    from annotator.items.listing import SkippedFiles, list_endings
-    from annotator.items.refs import Item
-    from annotator.items.tiff_pages import split_page
+    from annotator.items.listing import SkippedFiles, count_endings, list_endings
     from annotator.project.item_pool import load_refs
 
     left_out = SkippedFiles()
     refs = load_refs(project, left_out)
-    endings = Counter(PurePath(split_page(Item.parse(ref).path)[0]).suffix.lower() for ref in refs)
+    endings = count_endings(refs)
     kinds = f": {list_endings(endings)}" if len(endings) > 1 else ""
     where = "" if len(refs) else f" in {make_printable(str(project.images.resolve()))} yet"
     return [f"{plural(len(refs), 'image')}{kinds}{where}", *([str(left_out)] if left_out else [])]

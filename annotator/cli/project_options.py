@@ -91,7 +91,7 @@ KeymapOption = Annotated[
     str | None,
     typer.Option(
         envvar="ANNOTATOR_KEYMAP",
-        help="The keymap: default, prodigy, navigate or vim.",
+        help="The keymap: default, exact, azerty, prodigy, navigate or vim.",
         autocompletion=complete_names("annotator.tui.keymaps:KEYMAPS"),
     ),
 ]

@@ -93,6 +93,11 @@ class SkippedFiles:
         return lines
 
 
+def count_endings(refs: Iterable[str]) -> Counter[str]:
+    """Return the endings of the files of `refs`, in small letters, with their numbers."""
+    return Counter(Path(split_page(Item.parse(ref).path)[0]).suffix.lower() for ref in refs)
+
+
 def list_endings(endings: Mapping[str, int], most: int = 8) -> str:
     """Return the number of files of each ending, the most frequent first."""
     counted = sorted(endings.items(), key=lambda pair: (-pair[1], pair[0]))

@@ -65,7 +65,7 @@ class Settings:
     """Images with more pixels are refused."""
     window: tuple[float, float] | None = None
     """The values shown black and white of images of more than eight bits; None: those of a set."""
-    keymap: str = "auto"
+    keymap: str = "default"
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Command to its keys, in place of the keymap's."""
     digits: str = "model"

@@ -29,7 +29,7 @@ AZERTY_DIGITS = dict(zip("&é\"'(-è_çà", "1234567890", strict=True))
 _TELLING = "éèçà"
 """The characters of that row that no US keyboard has."""
 _LATIN = ("LATIN", "FEMININE", "MASCULINE", "MODIFIER", "FULLWIDTH", "MICRO")
-_EXACT = "default"
+_EXACT = "exact"
 """The keymap that takes every character as it is."""
 
 

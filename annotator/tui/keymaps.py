@@ -65,9 +65,10 @@ _YIELDING = ("larger", "smaller", "contrast")
 _PAIR: dict[str, tuple[str, ...]] = {"class 1": ("a", "left"), "class 2": ("d", "right")}
 
 KEYMAPS: dict[str, dict[str, tuple[str, ...]]] = {
-    # All but `default` follow the keyboards of `tui/keyboards.py`.
-    "auto": _EVERYWHERE | _PAIR,
+    # All but `exact` follow the keyboards of `tui/keyboards.py`; `auto` is the same as `default`.
     "default": _EVERYWHERE | _PAIR,
+    "auto": _EVERYWHERE | _PAIR,
+    "exact": _EVERYWHERE | _PAIR,
     "azerty": _EVERYWHERE | _PAIR,
     # Prodigy accepts with a, rejects with x and ignores with space.
     "prodigy": _EVERYWHERE

@@ -75,7 +75,7 @@ async def test_signs_of_a_us_keyboard_are_no_digits(make: Any, opened: Any, log:
         assert given(log, project) == []
 
 
-@pytest.mark.parametrize(("keymap", "labels"), [("default", []), ("azerty", ["c1"])])
+@pytest.mark.parametrize(("keymap", "labels"), [("exact", []), ("azerty", ["c1"])])
 async def test_a_keymap_may_take_characters_as_they_are_or_know_the_keyboard(
     make: Any, opened: Any, log: Any, keymap: str, labels: list[str]
 ) -> None:
