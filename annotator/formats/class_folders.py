@@ -108,7 +108,8 @@ def _read_class_folder(
         return
     reading.class_ids.setdefault(label, len(reading.class_ids))
     left_out = SkippedFiles()
-    for batch in walk_images(reading.path / folder, left_out):
+    # A file has one label: later pages have files of their own.
+    for batch in walk_images(reading.path / folder, left_out, pages=False):
         for ref in batch:
             path = f"{folder}/{Item.parse(ref).path}"
             columns = {"split": split} if split else {}

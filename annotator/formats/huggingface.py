@@ -156,7 +156,7 @@ def _count_unlisted(
     left_out = SkippedFiles()
     for folder in sorted(folders):
         lead = folder.relative_to(top)
-        for batch in walk_images(folder, left_out):
+        for batch in walk_images(folder, left_out, pages=False):
             paths = {(lead / Item.parse(ref).path).as_posix() for ref in batch}
             reading.count_ignored("image that no row names, so not an item", len(paths - listed))
             listed |= paths

@@ -95,7 +95,14 @@ class SkippedFiles:
 
 def count_endings(refs: Iterable[str]) -> Counter[str]:
     """Return the endings of the files of `refs`, in small letters, with their numbers."""
-    return Counter(Path(split_page(Item.parse(ref).path)[0]).suffix.lower() for ref in refs)
+    counted = Counter(
+        os.path.splitext(split_page(Item.parse(ref).path)[0])[1].lower()  # noqa: PTH122
+        for ref in refs
+    )
+    named: Counter[str] = Counter()
+    for ending, count in counted.items():
+        named[make_printable(ending) or "without an ending"] += count
+    return named
 
 
 def list_endings(endings: Mapping[str, int], most: int = 8) -> str:
@@ -117,10 +124,13 @@ class ListedFolder(NamedTuple):
     """The same for two paths that lead to one folder."""
 
 
-def list_folder(folder: Path, relative: str, skipped: SkippedFiles) -> ListedFolder | None:
+def list_folder(
+    folder: Path, relative: str, skipped: SkippedFiles, *, pages: bool = True
+) -> ListedFolder | None:
     """List the folder `relative` below `folder`; None if it cannot be read or is not searched.
 
-    Hidden files, and a project or an export, are skipped and reported.
+    Hidden files, and a project or an export, are skipped and reported. Without `pages` each file is
+    one image, and no TIFF file is read for its pages.
     """
     try:
         stat = (folder / relative).stat()
@@ -136,22 +146,22 @@ def list_folder(folder: Path, relative: str, skipped: SkippedFiles) -> ListedFol
         f"{make_printable(relative + e.name)} (hidden)" for e in entries if _is_hidden_folder(e)
     ]
     return ListedFolder(
-        _image_refs(entries, relative, skipped),
+        _image_refs(entries, relative, skipped, pages),
         [f"{relative}{entry.name}/" for entry in entries if _is_folder(entry)],
         (stat.st_dev, stat.st_ino),
     )
 
 
-def walk_images(folder: Path, skipped: SkippedFiles) -> Iterator[list[str]]:
+def walk_images(folder: Path, skipped: SkippedFiles, *, pages: bool = True) -> Iterator[list[str]]:
     """Yield the images below `folder`, as paths relative to it, a folder at a time, sorted.
 
     Hidden files, and project folders and exports below `folder`, are skipped and reported; linked
-    folders are followed once.
+    folders are followed once. Without `pages` each file is one image.
     """
     seen: set[tuple[int, int]] = set()
     todo = [""]
     while todo:
-        listed = list_folder(folder, todo.pop(), skipped)
+        listed = list_folder(folder, todo.pop(), skipped, pages=pages)
         if listed is not None and listed.place not in seen:
             seen.add(listed.place)
             yield from _batches(listed.refs)
@@ -159,7 +169,7 @@ def walk_images(folder: Path, skipped: SkippedFiles) -> Iterator[list[str]]:
 
 
 def _image_refs(
-    entries: Iterable[os.DirEntry[str]], relative: str, left_out: SkippedFiles
+    entries: Iterable[os.DirEntry[str]], relative: str, left_out: SkippedFiles, pages: bool
 ) -> Iterator[str]:
     for entry in entries:
         suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - a Path a file is slow
@@ -172,7 +182,7 @@ def _image_refs(
                 left_out.names.append(f"{make_printable(path)}: a link to nowhere, or no file")
         elif _is_text(path):
             yield Item(path).ref
-            if suffix in TIFF_SUFFIXES:
+            if pages and suffix in TIFF_SUFFIXES:
                 yield from _later_page_refs(entry.path, path, left_out)
         else:
             left_out.names.append(_describe_bad_name(path))

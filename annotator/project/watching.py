@@ -22,7 +22,7 @@ from annotator.items.atomic import FileState, file_state
 from annotator.items.listing import ListedFolder, SkippedFiles, list_folder
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item
-from annotator.items.tiff_pages import split_page
+from annotator.items.tiff_pages import TIFF_SUFFIXES, later_pages, page_path
 from annotator.project.adding import append_new_items, item_below
 from annotator.project.classes import ClassInfo
 from annotator.project.item_pool import load_refs
@@ -181,7 +181,7 @@ class FolderWatch:
             return
         if not folder.wants_listing(time_ns, now):
             return
-        listed = list_folder(self._root, relative, SkippedFiles())
+        listed = list_folder(self._root, relative, SkippedFiles(), pages=False)
         folder.note_listing(time_ns, now)
         if listed is None or self._is_link(relative, listed.place):
             return  # a project or an export; or a link to a folder that has been listed
@@ -223,7 +223,7 @@ class FolderWatch:
         for ref, (before, since) in [*self._waiting.items()]:
             item = Item.parse(ref)
             file = self._images / item.path
-            state = file_state(Path(split_page(str(file))[0]))
+            state = file_state(file)
             if state is None:
                 del self._waiting[ref]
             elif state != before:
@@ -232,9 +232,16 @@ class FolderWatch:
                 state[1] and (_is_old(state[2]) or _is_picture(file))
             ):
                 del self._waiting[ref]
-                whole.append(item)
+                whole += [item, *_later_pages(item, file)]
         self._known.extend([item.ref for item in whole])
         return whole
+
+
+def _later_pages(item: Item, file: Path) -> Iterator[Item]:
+    """Yield the pages of a new TIFF file after the first: only a whole file has all of them."""
+    if item.path.lower().endswith(TIFF_SUFFIXES):
+        pages, _ = later_pages(str(file))
+        yield from (Item(page_path(item.path, page)) for page in pages)
 
 
 def _is_old(time_ns: int) -> bool:

@@ -54,3 +54,11 @@ def test_init_counts_images_by_their_ending_if_there_are_several(tmp_path: Path)
     make_images(tmp_path / "photos", "0.jpg", "1.jpg", "2.png", "3.JPG")
     told = annotator("init", "p", "--images", "photos", cwd=tmp_path).stderr
     assert "4 images: 3 .jpg, 1 .png" in told
+
+
+def test_an_ending_of_a_table_controls_no_terminal(tmp_path: Path) -> None:
+    make_images(tmp_path / "photos", "0.jpg")
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p/refs.csv").write_text("filename\n0.jpg\na.\x1b]0;owned\x07\nwithout\n")
+    told = annotator("init", "p", "--images", "photos", cwd=tmp_path).stderr
+    assert "\x1b" not in told and "3 images: 1 .\\x1b]0;owned\\x07, 1 .jpg, 1 without" in told

@@ -67,6 +67,36 @@ def test_a_folder_of_images_has_a_file_of_each_page(tmp_path: Path) -> None:
         assert set(np.asarray(crop).ravel().tolist()) == {180}
 
 
+@pytest.mark.parametrize("form", ["imagefolder", "yolo-cls"])
+def test_a_label_of_a_file_is_not_that_of_its_later_pages(tmp_path: Path, form: str) -> None:
+    make_project(tmp_path)
+    (tmp_path / "two.csv").write_text("filename\nscan.tif\nscan.tif#page=2\n")
+    good("init", "w", "--refs", "two.csv", "--images", "images", "--classes", "no,yes",
+         cwd=tmp_path)  # fmt: skip
+    for ref, label in zip(REFS, ("no", "yes"), strict=False):
+        good("answer", "w", ref, label, cwd=tmp_path)
+    good("export", "w", "out", "--format", form, cwd=tmp_path)
+    assert read_back(tmp_path, "out") == {("scan.tif", "no"), ("scan-page2.tif", "yes")}
+
+
+def test_boxes_of_a_file_are_not_those_of_its_later_pages(tmp_path: Path) -> None:
+    make_project(tmp_path)
+    (tmp_path / "box.csv").write_text('filename,bbox\nscan.tif,"1,2,20,20"\n')
+    good("init", "w", "--refs", "box.csv", "--images", "images", "--classes", "no,yes",
+         cwd=tmp_path)  # fmt: skip
+    good("answer", "w", "scan.tif#xywh=1,2,20,20", "no", cwd=tmp_path)
+    good("export", "w", "out", "--format", "yolo", cwd=tmp_path)
+    assert read_back(tmp_path, "out") == {("scan.tif", "no")}
+
+
+def read_back(folder: Path, export: str) -> set[tuple[str, str]]:
+    """Return the file and the label of each item of a project that is made of an export."""
+    good("init", "again", "--from", export, cwd=folder)
+    good("export", "again", "y.jsonl", "--format", "jsonl", cwd=folder)
+    rows = [json.loads(line) for line in (folder / "y.jsonl").read_text().splitlines()]
+    return {(row["filename"].rpartition("/")[2], row["label"]) for row in rows}
+
+
 def test_an_image_without_its_page_is_a_fault_with_its_line(tmp_path: Path) -> None:
     make_project(tmp_path)
     (tmp_path / "bad.csv").write_text("filename\ngone.tif#page=2\n")

@@ -165,6 +165,19 @@ def test_half_of_a_file_waits_however_long_the_line_stands_still(
     assert looks(folder) == ["d.png"]
 
 
+def test_a_tiff_file_that_grows_has_all_its_pages_once_it_is_whole(
+    project: ProjectFolder, folder: FolderWatch
+) -> None:
+    pages = [Image.new("L", (40, 30), 60 * n) for n in (1, 2, 3)]
+    pages[0].save(whole := project.images.parent / "whole.tif", save_all=True,
+                  append_images=pages[1:])  # fmt: skip
+    data, file = whole.read_bytes(), project.images / "d.tif"
+    file.write_bytes(data[:500])
+    assert looks(folder) == []
+    file.write_bytes(data)
+    assert looks(folder) == ["d.tif", "d.tif#page=2", "d.tif#page=3"]
+
+
 def test_a_file_that_is_damaged_becomes_an_item_in_the_end(
     project: ProjectFolder, folder: FolderWatch
 ) -> None:

@@ -198,7 +198,7 @@ def _find_images(reading: ImportContext, base: Path, folder: str) -> Iterator[st
                 reading.add_fault(f"line {line}", str(error), place.name)
         return
     left_out = SkippedFiles()
-    for batch in walk_images(place, left_out):
+    for batch in walk_images(place, left_out, pages=False):  # a label file is of the first page
         for ref in batch:
             yield (
                 str(Path(folder) / Item.parse(ref).path) if folder != "." else Item.parse(ref).path
