@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,14 +66,8 @@ def _damage(name: str, error: BaseException) -> ImageError:
 def _read_header(file: Any, name: str) -> Dataset:
     """Return the data set without its pixels."""
     import pydicom
-    from pydicom.filereader import read_dataset
 
-    syntax = ""
-    file.seek(0)
-    if file.read(132)[128:] == b"DICM":
-        meta = read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
-        syntax = str(meta.get("TransferSyntaxUID", ""))
-    if syntax == _DEFLATED:  # pydicom would inflate it without a limit
+    if _is_deflated(file):  # pydicom would inflate it without a limit
         raise ImageError(
             f"{name}: the whole DICOM file is deflated, which is not read here. Write it anew: "
             "dcmconv +te in.dcm out.dcm"
@@ -81,6 +76,24 @@ def _read_header(file: Any, name: str) -> Dataset:
     return pydicom.dcmread(
         file, stop_before_pixels=True, force=True, specific_tags=list(_HEADER_TAGS)
     )
+
+
+def _is_deflated(file: Any) -> bool:
+    """Return whether pydicom would inflate the file: it reads the syntax also where the file lacks
+    its first 132 bytes, or writes it in the other of two ways."""
+    from pydicom.filereader import read_dataset
+
+    file.seek(0)
+    start = 132 if file.read(132)[128:] == b"DICM" else 0
+    for implicit in (False, True):
+        file.seek(start)
+        with contextlib.suppress(Exception):  # a damaged file: so says pydicom, when it is read
+            meta = read_dataset(
+                file, implicit, True, stop_when=lambda tag, vr, size: tag >> 16 != 2
+            )
+            if str(meta.get("TransferSyntaxUID", "")) == _DEFLATED:
+                return True
+    return False
 
 
 class _DicomImage(Image.Image):

@@ -217,6 +217,19 @@ def test_a_deflated_dicom_file_is_never_inflated(tmp_path: Path) -> None:
         show(tmp_path / "b.dcm")
 
 
+@pytest.mark.parametrize("start", [
+    b"\2\0\x10\0UI\x16\0",  # without the first 132 bytes of a DICOM file
+    b"\2\0\x10\0\x16\0\0\0",  # and without the kind of the value
+    bytes(128) + b"DICM" + b"\2\0\x10\0\x16\0\0\0",
+])  # fmt: skip
+def test_a_deflated_file_with_an_odd_start_is_never_inflated(tmp_path: Path, start: bytes) -> None:
+    pytest.importorskip("pydicom")
+    body = zlib.compress(bytes(50_000_000), 9, -15)
+    (tmp_path / "b.dcm").write_bytes(start + b"1.2.840.10008.1.2.1.99" + body)
+    with pytest.raises(ImageError, match="deflated"):
+        show(tmp_path / "b.dcm")
+
+
 def test_damage_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     save_dicom(tmp_path / "a.dcm", np.arange(4096, dtype=np.uint16).reshape(64, 64))
     whole = (tmp_path / "a.dcm").read_bytes()
