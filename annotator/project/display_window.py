@@ -162,7 +162,7 @@ def _read_kept(file: Path) -> dict[ImageKind, Range]:
     """Return the kept ranges; a damaged file has none."""
     try:
         return dict(_parse_rows(json.loads(read_file(file))))
-    except (OSError, ValueError, TypeError, RecursionError):
+    except (OSError, ValueError, TypeError, ArithmeticError, RecursionError):
         return {}
 
 

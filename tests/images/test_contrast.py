@@ -86,7 +86,10 @@ def test_the_range_is_found_once_and_kept(tmp_path: Path) -> None:
     assert np.array_equal(grey(shown(project, "0.png").image), before)
 
 
-@pytest.mark.parametrize("damage", [b"", b"[", b'[["PNG I;16", [80, 60], 5, 5]]', b'{"a": NaN}'])
+@pytest.mark.parametrize("damage", [
+    b"", b"[", b'[["PNG I;16", [80, 60], 5, 5]]', b'{"a": NaN}', b'[["a", [1e999, 1], 0, 1]]',
+    b'[["a", null, 0, 1' + b"0" * 400 + b"]]",
+])  # fmt: skip
 def test_a_damaged_file_of_ranges_is_found_anew(tmp_path: Path, damage: bytes) -> None:
     for place in range(4):
         Image.fromarray(frame(place)).save(tmp_path / f"{place}.png")
