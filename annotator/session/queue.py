@@ -122,9 +122,8 @@ class Queue:
         """
         self.listing, whole = False, len(self.refs)
         part = {row for row, known in self._from_part.items() if known < whole}
+        self._leased = 0 if self._from_part else self._leased  # so that all leases say how
         self._from_part.clear()
-        if not part:
-            return
         kept = [p for at, p in enumerate(self._waiting) if at == 0 or p.row not in part]
         self._waiting = deque(
             Pick(p.row, float("nan"), 0, p.component) if p.row in part else p for p in kept
@@ -306,10 +305,7 @@ class Queue:
         """
         now = self._clock()
         self.cache_rows((self.refs[pick.row], pick.row) for pick in self._waiting)
-        leases = [
-            Lease(self.refs[p.row], p.component, None if np.isnan(p.q) else p.q, p.pool)
-            for p in self._waiting
-        ]
+        leases = [Lease(self.refs[p.row], p.component, *self._propensity(p)) for p in self._waiting]
         try:
             until = now + self._lease_seconds
             granted = self._store.lease(leases, self._holder, self._annotator, now, until)
@@ -323,6 +319,12 @@ class Queue:
         )
         self._shown = self._waiting[0].row if self._waiting else -1
         return not refused
+
+    def _propensity(self, pick: Pick) -> tuple[float | None, int]:
+        """Return q and pool as a later session may use them: not those of a part of the pool."""
+        if self.is_from_part(pick):
+            return None, 0
+        return None if np.isnan(pick.q) else pick.q, pick.pool
 
     def renew_leases(self) -> None:
         """Read the leases of others, and renew the own ones when half their time is over."""

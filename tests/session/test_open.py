@@ -127,3 +127,28 @@ def test_a_pool_that_is_listed_at_once_keeps_its_draws(project: ProjectFolder) -
         assert [session.queue[place] for place in range(len(session.queue))] == picks
         given = session.label("no")
         assert given is not None and given.q == 1 / len(REFS) and given.pool == len(REFS)
+
+
+def test_a_draw_from_a_part_has_no_propensity_in_the_next_session_either(
+    project: ProjectFolder,
+) -> None:
+    with open_session(project, "ann", on_hook_failure=pytest.fail) as opened:
+        opened.session.extend(REFS[:4], listing=True)
+        shown = opened.session.current  # and the listing never ends
+    with open_session(project, "ann", on_hook_failure=pytest.fail) as opened:
+        opened.session.extend(REFS)
+        assert opened.session.current == shown
+        given = opened.session.label("no")
+        assert given is not None and given.q is None and given.picked_by == "random"
+
+
+def test_a_draw_from_the_whole_pool_keeps_its_propensity_in_the_next_session(
+    project: ProjectFolder,
+) -> None:
+    with open_session(project, "ann", on_hook_failure=pytest.fail) as opened:
+        opened.session.extend(REFS, listing=True)
+        opened.session.end_listing()
+    with open_session(project, "ann", on_hook_failure=pytest.fail) as opened:
+        opened.session.extend(REFS)
+        given = opened.session.label("no")
+        assert given is not None and given.q == 1 / len(REFS) and given.pool == len(REFS)
