@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from annotator.errors import ImageError, ProjectError
 from annotator.formats.source import ExportRecord, ExportSource
-from annotator.images.decode import open_image
+from annotator.images.decode import DAMAGED, open_image
 from annotator.items.refs import make_printable
 from annotator.items.tiff_pages import split_page
 
@@ -79,8 +79,12 @@ class ImageExporter:
         try:
             with open_image(images.root / path, images.max_pixels) as (source, _):
                 source.image.save(target, "TIFF", compression="tiff_adobe_deflate")
-        except (ImageError, OSError, ValueError) as error:
+        except ImageError as error:
             self._source.note(f"left out: {make_printable(str(error))}")
+            return False
+        except DAMAGED as error:
+            why = make_printable(str(error)) or type(error).__name__
+            self._source.note(f"left out: {make_printable(path)}: cannot be written anew ({why})")
             return False
         return True
 

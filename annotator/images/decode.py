@@ -32,10 +32,11 @@ BACKGROUND = (128, 128, 128, 255)
 
 # Pillow's decoders answer damaged data with any of these; LookupError and ArithmeticError
 # among them, and a warning where the interpreter turns warnings into errors.
-_DAMAGED = (
+DAMAGED = (
     OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError,
     MemoryError, RuntimeError, struct.error, zlib.error, Image.DecompressionBombError, Warning,
 )  # fmt: skip
+"""The errors of decoders, and of encoders that write again what was read, for damaged files."""
 _LARGE = 40_000_000
 _one_large_at_a_time = threading.Lock()
 
@@ -110,7 +111,7 @@ def _load(
         try:
             source.image.load()
             image = convert(source.image)
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise _damage_error(source.name, error) from error
         return _apply_orientation(image, source.orientation), part
 
@@ -144,7 +145,7 @@ def _regular_file(path: Path, name: str) -> Any:
 def _identify_image(file: Any, name: str, page: int, max_pixels: int) -> Image.Image:
     try:
         return open_picture(file, name, page, max_pixels)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise _damage_error(name, error) from error
 
 
@@ -163,7 +164,7 @@ def _orientation(image: Image.Image) -> int:
         return 1  # asking Pillow would decode the whole image in search of a late chunk
     try:
         found = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except _DAMAGED:
+    except DAMAGED:
         return 1
     return found if found in range(1, 9) else 1
 
@@ -178,7 +179,7 @@ def describe_frames(source: EncodedImage) -> str:
         return ""
     try:
         moves = bool(getattr(image, "is_animated", False))
-    except _DAMAGED:
+    except DAMAGED:
         return ""
     return f"first frame of an animated {_ANIMATED[image.format]}" if moves else ""
 
@@ -236,7 +237,7 @@ def _to_eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _window_dicom(image: Image.Image) -> Image.Image:
     """Return grey of a DICOM file through its own window, else as a camera's range."""
-    values = np.asarray(image)
+    values = np.asarray(_to_values(image))
     window = image.info.get("window") or fit_window([robust_range(values)], real=False)
     return scale_to_bytes(values, window, inverted=bool(image.info.get("inverted"))).convert("RGB")
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from annotator.items.tiff_pages import read_directories
 from tests.cli.command_line import annotator, good
 
 REFS = ["scan.tif", "scan.tif#page=2", "scan.tif#page=3#xywh=4,5,10,12"]
@@ -87,6 +89,24 @@ def test_boxes_of_a_file_are_not_those_of_its_later_pages(tmp_path: Path) -> Non
     good("answer", "w", "scan.tif#xywh=1,2,20,20", "no", cwd=tmp_path)
     good("export", "w", "out", "--format", "yolo", cwd=tmp_path)
     assert read_back(tmp_path, "out") == {("scan.tif", "no")}
+
+
+@pytest.mark.parametrize(("tag", "at", "value"), [(262, 4, 2), (273, 2, 2), (273, 2, 12)])
+def test_an_export_leaves_out_a_damaged_page_and_names_it(
+    tmp_path: Path, tag: int, at: int, value: int
+) -> None:
+    make_project(tmp_path)
+    file = tmp_path / "images/scan.tif"
+    with file.open("rb") as opened:
+        place = read_directories(opened).found[1].offset + 2
+    data = bytearray(file.read_bytes())
+    while struct.unpack_from("<H", data, place)[0] != tag:
+        place += 12
+    struct.pack_into("<H", data, place + at, value)  # the kind or the number of its values
+    file.write_bytes(data)
+    ran = annotator("export", "p", "cls", "--format", "imagefolder", "--crop", cwd=tmp_path)
+    assert ran.returncode == 0 and "scan.tif#page=2" in ran.stderr
+    assert [*(tmp_path / "cls/yes").iterdir()] == [] and (tmp_path / "cls/no/scan.tif").exists()
 
 
 def read_back(folder: Path, export: str) -> set[tuple[str, str]]:
