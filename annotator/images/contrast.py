@@ -96,8 +96,9 @@ def scale_to_bytes(
     """Return grey values as an image of eight bits: the ends of `window` are black and white."""
     low, high = window
     scaled = values.astype(np.float32, copy=True)
-    scaled -= low
-    scaled *= 1 / max(high - low, 1e-30)
+    with np.errstate(over="ignore"):  # of absurd values, which end up black or white
+        scaled -= low
+        scaled *= 1 / max(high - low, 1e-30)
     np.clip(scaled, 0, 1, out=scaled)
     if gamma != 1:
         np.power(scaled, gamma, out=scaled)

@@ -146,7 +146,8 @@ class _DicomImage(Image.Image):
         if values.ndim == 3:
             return Image.fromarray(_to_bytes(values, self._header))
         slope, intercept = _rescale(self._header)
-        return Image.fromarray(values.astype(np.float32) * slope + intercept)
+        with np.errstate(all="ignore"):  # a file may give any numbers
+            return Image.fromarray(values.astype(np.float32) * slope + intercept)
 
     def _read_pixels(self) -> np.ndarray[Any, Any]:
         import pydicom
@@ -220,7 +221,8 @@ def _rescale(header: Dataset) -> tuple[np.float32, np.float32]:
     slope, intercept = (
         _first_number(header.get("RescaleSlope")), _first_number(header.get("RescaleIntercept"))
     )  # fmt: skip
-    return np.float32(slope or 1.0), np.float32(intercept or 0.0)
+    with np.errstate(all="ignore"):  # as above
+        return np.float32(slope or 1.0), np.float32(intercept or 0.0)
 
 
 def _to_bytes(values: np.ndarray[Any, Any], header: Dataset) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -194,6 +194,17 @@ def test_a_compression_without_its_package_names_the_command(tmp_path: Path) -> 
         show(tmp_path / "a.dcm")
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("slope", ["1e38", "1e300", "-1e38"])
+def test_an_absurd_rescale_of_dicom_has_a_picture_without_a_warning(
+    tmp_path: Path, slope: str
+) -> None:
+    ramp = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    save_dicom(tmp_path / "a.dcm", ramp, RescaleSlope=slope)
+    assert show(tmp_path / "a.dcm").source == (64, 64)
+    assert people_see(tmp_path, "a.dcm").shape[:2] == (64, 64)
+
+
 def test_an_enormous_dicom_picture_is_refused_by_its_header(tmp_path: Path) -> None:
     save_dicom(tmp_path / "a.dcm", CT, Rows=60_000, Columns=60_000)
     with pytest.raises(ImageError, match="more than the limit"):
