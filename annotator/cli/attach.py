@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,11 +16,17 @@ from annotator.cli.project_options import AnnotatorOption, GraphicsOption, requi
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable, shell_quoted
 
+if TYPE_CHECKING:
+    from annotator.session.handover import OpenScreen
+
 _AGAIN = ("browse", "check", "finish", "hits", "identities", "run")
 """The commands whose screens can be taken over."""
 _ONCE = ("--accept-ready", "--new", "--new-attempt")
 """The options that begin something anew: a screen that continues does not have them."""
 _OF_THE_TERMINAL = "--graphics"
+_NAME = "--annotator"
+_NAMELESS = ("hits",)
+"""The commands without that option: a HIT belongs to its worker."""
 
 
 def attach(
@@ -54,12 +60,23 @@ def attach(
     # Meanwhile the other screen ends.
     threading.Thread(target=importlib.import_module, args=("annotator.tui.launch",)).start()
     screen = take_over(screen)
-    if Path(screen.folder).is_dir():
+    if screen.folder and Path(screen.folder).is_dir():
         os.chdir(screen.folder)
     from annotator.cli.app import app
 
-    drawn = [_OF_THE_TERMINAL, graphics] if graphics else []
-    app([*screen.words, *drawn], prog_name="annotator")
+    words = _words_of(screen, graphics)
+    sys.argv[1:] = words  # so that the next terminal can take this one over
+    app(words, prog_name="annotator")
+
+
+def _words_of(screen: OpenScreen, graphics: str | None) -> list[str]:
+    """Return the command of a screen, with its annotator: another terminal has other variables."""
+    words = list(screen.words)
+    added = [f"{_OF_THE_TERMINAL}={graphics}"] if graphics else []
+    if words[0] not in _NAMELESS and not any(word.startswith(_NAME) for word in words):
+        added.append(f"{_NAME}={screen.annotator}")
+    end = words.index("--") if "--" in words else len(words)
+    return [*words[:end], *added, *words[end:]]
 
 
 def _nothing_to_attach(folder: Path | None, annotator: str | None) -> str:

@@ -128,7 +128,7 @@ def _run_check(
             features=False, audit=sample, opening=opening if pages else None,
             again=command_again(),
         )  # fmt: skip
-        if receipt.code or receipt.remaining:
+        if receipt.code or receipt.remaining or receipt.taken_by:
             return
 
 

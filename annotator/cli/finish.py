@@ -240,7 +240,7 @@ def _run_audit(
             features=False, audit=sample, again=command_again(),
         )  # fmt: skip
         verdict = audit.verdict(replay(store.entries()))
-        if receipt.code or receipt.remaining:
+        if receipt.code or receipt.remaining or receipt.taken_by:
             break
     return verdict
 

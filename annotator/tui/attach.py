@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
@@ -60,7 +61,16 @@ def _open_request(app: ViewedApp) -> PageRequest | None:
 
 
 def restore_view(app: ViewedApp, view: Mapping[str, Any]) -> None:
-    """Show the view of the terminal before, as far as its items are still there."""
+    """Show the view of the terminal before, as far as its items are still there.
+
+    A view that another version has written, and that this one cannot read, is left out.
+    """
+    with contextlib.suppress(TypeError, ValueError, KeyError):
+        _restore(app, view)
+    app.label_screen.sync()
+
+
+def _restore(app: ViewedApp, view: Mapping[str, Any]) -> None:
     screen = app.label_screen
     app.pace.resume(int(view.get("answers") or 0), float(view.get("seconds") or 0.0))
     app.hides_prediction = bool(view.get("hidden"))
@@ -85,4 +95,3 @@ def restore_view(app: ViewedApp, view: Mapping[str, Any]) -> None:
 
         kinds = {"select": SelectionMode(pages["select"]), "order": PageOrder(pages["order"])}
         open_pages(app, PageRequest(**{**pages, **kinds}), keep="pages")
-    screen.sync()

@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from annotator.errors import AnnotatorError, TerminalError
-from annotator.session.handover import ScreenRecord, attached, read_taker
+from annotator.session.handover import PATIENCE, ScreenRecord, attached, read_taker
 from annotator.session.mode import AskedSample, AuditMeter, SessionMode
 from annotator.session.open import open_session
 from annotator.tui.finder import ItemFinder
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 HOOKS_SECONDS = 5.0
 """Seconds that the end waits for commands that still run."""
+HANDOVER_SECONDS = PATIENCE / 2
+"""The same while another terminal waits for this one to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,9 @@ def run_label_app(
         if error is not None:
             raise error
         if app.taken_over:
-            taker = read_taker(project.folder, annotator)
-            return SessionSummary(str(project.folder), annotator, 0, 0.0, 0, taken_by=taker)
+            left, taker = app.session.progress.remaining, read_taker(project.folder, annotator)
+            summary = SessionSummary(str(project.folder), annotator, 0, 0.0, left, taken_by=taker)
+            return replace(summary, unheard=app.hooks.close(HANDOVER_SECONDS))
         if app.record is not None and not app.exit_status:
             app.record.remove()
         summary = summarize_session(str(project.folder), app.session, app.pace, app.exit_status)

@@ -161,8 +161,10 @@ class ProjectApp(App[AnnotatorError]):
 
     def _end_by(self, number: int) -> None:
         self._signal = number
-        self.keep_record(signal.Signals(number).name)
-        self.exit()
+        try:
+            self.keep_record(signal.Signals(number).name)
+        finally:
+            self.exit()
 
     def view(self) -> dict[str, Any]:
         """Return what another terminal needs to show the same, for JSON."""

@@ -51,6 +51,11 @@ class SessionSummary:
             return f"annotator run {folder} {self.options}".rstrip()
         return f"annotator export {folder} labels.csv"
 
+    @property
+    def _unheard_lines(self) -> list[str]:
+        events = "1 event was" if self.unheard == 1 else f"{self.unheard:,} events were"
+        return [f"on_label, on_finish: {events} not handled"] if self.unheard else []
+
     def as_dict(self) -> dict[str, Any]:
         """Return the fields of the JSON output."""
         estimate = None
@@ -63,7 +68,8 @@ class SessionSummary:
 
     def __str__(self) -> str:
         if self.taken_by:
-            return f"Taken over by {self.taken_by}: the session continues there. All is saved."
+            lines = [f"Taken over by {self.taken_by}: the session continues there. All is saved."]
+            return "\n".join([*lines, *self._unheard_lines])
         words = f"{self.answers:,} answered"
         if self.seconds >= 0.5:
             words += f" in {format_duration(self.seconds)}"
@@ -80,9 +86,7 @@ class SessionSummary:
             found = self.estimate
             interval = format_interval(found.low, found.high)
             lines.append(f"pool:    error {format_percent(found.error)} ({interval}), estimated")
-        if self.unheard:
-            events = "1 event was" if self.unheard == 1 else f"{self.unheard:,} events were"
-            lines.append(f"on_label, on_finish: {events} not handled")
+        lines += self._unheard_lines
         lines.append(f"{'resume: ' if self.remaining else 'export: '} {self.command}")
         return "\n".join(lines)
 

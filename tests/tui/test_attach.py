@@ -18,7 +18,7 @@ import pytest
 
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
-from annotator.project.project import ProjectFolder
+from annotator.project.project import SETTINGS_FILE, ProjectFolder
 from tests.terminal.memory_terminal import Screen
 from tests.terminal.program_on_pty import ROOT, Running
 from tests.time_limits import PATIENCE
@@ -38,10 +38,12 @@ def open_(project: ProjectFolder, tmp_path: Path) -> Iterator[Open]:
     """open_("run", kind="xterm"): the command on the project, in a terminal of that kind."""
     opened: list[Running] = []
 
-    def begin(*words: str, kind: str = "kitty", size: tuple[int, int] = (80, 24)) -> Running:
+    def begin(
+        *words: str, kind: str = "kitty", size: tuple[int, int] = (80, 24), **env: str
+    ) -> Running:
         words = words or ("attach",)
         command = ["-m", "annotator", words[0], str(project.folder), *words[1:]]
-        env = {"XDG_DATA_HOME": str(tmp_path / "data")}
+        env["XDG_DATA_HOME"] = str(tmp_path / "data")
         opened.append(Running(command, kind, size, env=env))
         return opened[-1]
 
@@ -167,6 +169,56 @@ def test_a_look_back_and_the_options_come_back(open_: Open, project: ProjectFold
     second.wait(lambda screen: picture(screen) == at)
     second.press(b"h")  # the first class of the keymap vim
     second.wait(lambda screen: "corrected: blue → red" in screen.text())
+
+
+@pytest.mark.parametrize("command", ["browse", "check"])
+def test_other_screens_too_go_from_terminal_to_terminal_under_one_name(
+    open_: Open, project: ProjectFolder, tmp_path: Path, give_features: Any, command: str
+) -> None:
+    refs = [f"{n:02d}.png" for n in range(40)]
+    give_features(project, refs)
+    store = SqliteStore(project.labels_file)
+    colours = ("red", "blue")
+    store.append(*(Entry(0, n, "ann", Action.LABEL, refs[n], colours[n % 2]) for n in range(20)))
+    store.close()
+
+    def is_open(screen: Screen) -> bool:
+        return bool(picture(screen)) or "submit" in screen.text()
+
+    screen = open_(command, ANNOTATOR_NAME="ann")
+    screen.wait(is_open)
+    for _ in range(2):
+        before, screen = screen, open_("attach", "--annotator", "ann")
+        assert before.process.wait(PATIENCE) >= 0
+        before.wait(lambda shown: "submit" not in shown.text() and not shown.alternate)
+        screen.wait(is_open)
+    (record,) = screens(tmp_path)
+    assert json.loads(record.read_text())["annotator"] == "ann"
+
+
+def test_commands_hear_of_the_last_labels_when_a_screen_is_taken_over(
+    open_: Open, project: ProjectFolder, tmp_path: Path
+) -> None:
+    heard, settings = tmp_path / "heard", project.folder / SETTINGS_FILE
+    command = f"sh -c 'sleep 0.3; cat >> {heard}'"
+    settings.write_text(f'on_label = "{command}"\n{settings.read_text()}')
+    first = open_("run", "--no-features")
+    label(first, 2)
+    first.process.send_signal(signal.SIGUSR1)  # as `annotator attach` does
+    assert first.process.wait(PATIENCE) == 0
+    assert len(heard.read_text().splitlines()) == 2
+
+
+def test_a_view_of_another_version_is_left_out(open_: Open, tmp_path: Path) -> None:
+    first = open_("run", "--no-features")
+    asked = label(first, 1)
+    first.hang_up()
+    first.process.wait(PATIENCE)
+    (record,) = screens(tmp_path)
+    given = json.loads(record.read_text())
+    view = given["view"] | {"strategy": {"mood": 1}, "pages": {"size": "large"}}
+    record.write_text(json.dumps(given | {"view": view}))
+    assert seen(open_("attach")) == asked
 
 
 def test_features_go_on_while_no_screen_is_open(open_: Open, project: ProjectFolder) -> None:
