@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import signal
+import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
@@ -62,14 +63,15 @@ class ScreenRecord:
         """Take the record of an annotator's screen on a project; `words` open it again."""
         self._file = _file(project, annotator)
         self._screen = OpenScreen(
-            str(project.resolve()), annotator, tuple(words), str(Path.cwd()), new_holder(),
+            str(project.resolve()), annotator, tuple(words), _current_folder(), new_holder(),
             terminal_name(), os.uname().nodename, time.time(),
         )  # fmt: skip
         if (taken := attached.get()) is not None:
             self._screen = replace(self._screen, view=taken.screen.view)
         self._write()
-        if (taken := attached.get()) is not None:
+        if taken is not None:
             taken.release()
+            attached.set(None)  # the next screen of this program begins anew
 
     def save(self, view: Mapping[str, Any], ended: str = "") -> None:
         """Keep what is on the screen; only a change is written."""
@@ -135,7 +137,8 @@ def take_over(screen: OpenScreen) -> OpenScreen:
     taken = Attached(screen, _lock(file.with_suffix(".lock")))
     screen = _read(file) or screen
     _refuse_elsewhere(screen)
-    _write(_taker_file(file), replace(screen, terminal=terminal_name(), at=time.time()))
+    with contextlib.suppress(OSError):  # a disk that is full: only the name is not told
+        _write(_taker_file(file), replace(screen, terminal=terminal_name(), at=time.time()))
     _end(screen.holder)
     taken.screen = _read(file) or screen
     attached.set(taken)
@@ -200,12 +203,20 @@ def _lock(file: Path) -> int:
     end = time.monotonic() + _LOCKED
     while time.monotonic() < end:
         try:
-            return lock_file(file, 0o600)
+            return lock_file(file, 0o600, os.O_NOFOLLOW)
         except Held:
             time.sleep(0.02)
         except OSError:
             break  # a disk without locks
     return -1
+
+
+def _current_folder() -> str:
+    """Return the folder that this program runs in; "" if it was removed."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return ""
 
 
 def _folder() -> Path:
@@ -232,7 +243,8 @@ def _read(file: Path) -> OpenScreen | None:
     """Return the screen in a file; None if it is not a record of this user."""
     try:
         state = file.lstat()
-        if state.st_uid != os.geteuid() or state.st_size > _MOST_BYTES:
+        own = state.st_uid == os.geteuid() and stat.S_ISREG(state.st_mode)
+        if not own or state.st_size > _MOST_BYTES:
             return None
         given = json.loads(read_file(file))
         given["words"] = tuple(given["words"])
@@ -251,6 +263,10 @@ def _write(file: Path, screen: OpenScreen) -> None:
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     opened = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with open(opened, "w", encoding="utf-8") as output:  # noqa: PTH123
-        json.dump(asdict(screen), output)
-    temporary.replace(file)
+    try:
+        with open(opened, "w", encoding="utf-8") as output:  # noqa: PTH123
+            json.dump(asdict(screen), output)
+        temporary.replace(file)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
