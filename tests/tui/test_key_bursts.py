@@ -123,6 +123,19 @@ async def test_keys_before_the_first_picture_label_nothing(
     assert log(project) == []
 
 
+async def test_keys_before_the_first_picture_write_no_note(
+    make: Any, opened: Any, log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from annotator.tui.picture.picture import PictureView
+
+    project = make(12)
+    monkeypatch.setattr(PictureView, "_from_thread", lambda self, developed: None)
+    async with opened(project) as desk:
+        send(desk, *"nad", "enter")
+        await handled(desk)
+    assert log(project) == []
+
+
 async def test_without_pictures_a_key_labels_the_item_whose_name_is_there(
     make: Any, opened: Any, log: Any
 ) -> None:

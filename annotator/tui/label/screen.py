@@ -234,7 +234,7 @@ class LabelScreen(AnswerScreen):
 
 
 _ASKED = (LabelPhase.ASKING, LabelPhase.AUDITING)
-_WRITES = ("undo", "flag")
+_WRITES = ("undo", "flag", "note")
 """The commands that write to the log and are not answers to the picture in view."""
 _DONE = (LabelPhase.FINISHED, LabelPhase.WAITING)
 _MOST_NEEDED = (

@@ -18,6 +18,7 @@ from annotator.pages.key_delay import MAX_RATE, MIN_RATE, KeyDelay, measure_dela
 from annotator.session.late import describe_beaten
 from annotator.session.session import LabelSession
 from annotator.tui.key_repeat import KeyRepeatFilter
+from annotator.tui.picture.key_reader import comes_pasted
 from annotator.tui.picture.picture import PictureArea, PictureView
 from annotator.tui.picture.strips import TightCompositor
 from annotator.tui.rapid import text as rapid_text
@@ -125,7 +126,10 @@ class RapidScreen(Screen[int]):
         if found is None:
             return
         command, label = found
-        if command.name == "mark" and self._repeats(event.key, event.time):
+        if command.name == "mark" and comes_pasted(event):
+            self._whole = False  # without them it is not known which items are the rest
+            self.say("pasted, or typed all at once: ignored", "dim")
+        elif command.name == "mark" and self._repeats(event.key, event.time):
             self.say("key held down: one press, one mark", "dim")
         else:
             command.handler(self, label, event.time)

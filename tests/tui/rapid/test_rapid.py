@@ -18,6 +18,7 @@ from annotator.project.project import ProjectFolder
 from annotator.session.session import LabelSession
 from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.tui.launch import prepare_label_app
+from annotator.tui.picture.key_reader import KeyParser, PasteMarker
 from annotator.tui.rapid.screen import RapidScreen
 from annotator.tui.rapid.text import RapidMode
 from tests.time_limits import PATIENCE
@@ -136,6 +137,23 @@ async def test_the_rest_becomes_the_other_class_where_that_is_wished(make: Any, 
     assert len(given) == 6
     assert "red" in given.values()
     assert taken_back == {} and offered == [False, True, False]
+
+
+async def test_a_paste_into_a_stream_marks_nothing_and_leaves_the_rest_open(
+    make: Any, rapid: Any
+) -> None:
+    project = make(6)
+    async with rapid(project) as hand:
+        await hand.pilot.press("o", "enter")  # the rest would become the other class
+        await hand.until(lambda: hand.screen._player is not None and hand.screen._player.onsets)
+        pasted = list(KeyParser().feed(" x "))
+        PasteMarker().mark(pasted, time.monotonic())
+        for key in pasted:
+            assert isinstance(key, events.Key)
+            hand.screen.on_key(key)
+        await hand.until(lambda: hand.screen.mode is RapidMode.DONE)
+        await hand.pilot.press("q")
+    assert labels(project) == {}
 
 
 async def test_known_pictures_come_first_to_measure_the_delay(make: Any, rapid: Any) -> None:
