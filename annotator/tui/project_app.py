@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -22,7 +23,7 @@ from annotator.tui.host import crop_loader
 from annotator.tui.key_queue import KeyQueue
 from annotator.tui.keyboards import Keyboard
 from annotator.tui.picture.driver import driver_for
-from annotator.tui.picture.key_reader import base_key, replace_key
+from annotator.tui.picture.key_reader import base_key, comes_pasted, replace_key
 from annotator.tui.picture.picture import PictureView
 from annotator.tui.styled_text import ROLES
 from annotator.tui.themes import DEFAULT, THEMES
@@ -92,6 +93,9 @@ class ProjectApp(App[AnnotatorError]):
         """Return the key that a key of another keyboard stands for."""
         settings, base = self.project.settings, base_key(event)
         own = {info.key for info in settings.classes if info.key}.union(*settings.keys.values())
+        if comes_pasted(event):  # a text tells nothing of the keyboard
+            key = deepcopy(self.keyboard).key_for(character, base, own)
+            return replace_key(event, key) if key else event
         key = self.keyboard.key_for(character, base, own)
         if self.keyboard.is_perhaps_azerty(character, base, own):
             self.say_of_keyboard(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 from textual import events
 
 from annotator.project.settings import ClassInfo
-from annotator.tui.picture.key_reader import KeyParser, base_key
+from annotator.tui.picture.key_reader import KeyParser, PasteMarker, base_key
 from tests.terminal.memory_terminal import Screen
 from tests.terminal.program_on_pty import Running
 from tests.time_limits import PATIENCE
@@ -65,6 +66,22 @@ async def test_the_row_of_digits_of_azerty_needs_no_shift(make: Any, opened: Any
         await desk.press("é", "&", '"', "'", "(", "-", "è", "_", "ç", "1")
         await desk.until(lambda: len(given(log, project)) == 10)
     assert given(log, project) == ["c2", "c1", "c3", "c4", "c5", "c6", "c7", "c8", "c9", "c1"]
+
+
+async def test_a_pasted_text_does_not_make_the_keyboard_another_one(
+    make: Any, opened: Any, log: Any
+) -> None:
+    project = make(8, classes=NINE)
+    async with opened(project) as desk:
+        await desk.until(lambda: desk.app.label_screen.picture.seen is not None)
+        pasted = keys_of("é-çф")
+        PasteMarker().mark(pasted, time.monotonic())
+        for key in pasted:
+            desk.app.post_message(key)
+        await desk.until(lambda: not desk.app.key_queue.busy)
+        await desk.press("-", "(")  # 6 and 5 on AZERTY
+        await desk.press("1")
+    assert given(log, project) == ["c1"]
 
 
 async def test_signs_of_a_us_keyboard_are_no_digits(make: Any, opened: Any, log: Any) -> None:
