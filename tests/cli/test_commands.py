@@ -219,7 +219,7 @@ def test_completion_answers_the_shell() -> None:
         ("export p --format co", ["coco", "coco-results"]),
         ("run p --strategy marg", ["margin"]),
         ("run p --estimator ", ["ridge", "logistic"]),
-        ("run p --keymap ", ["auto", "default", "azerty", "prodigy", "navigate", "vim"]),
+        ("run p --keymap ", ["default", "auto", "exact", "azerty", "prodigy", "navigate", "vim"]),
         ("run p --theme colour", ["colour-blind"]),
         ("run p --graphics k", ["kitty"]),
         ("run p --model dinov2-s", ["dinov2-small"]),

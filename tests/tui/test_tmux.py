@@ -227,8 +227,7 @@ def test_a_full_disk(terminal: Callable[..., Tmux], images: Path, tmp_path: Path
         assert screen.named == shown
         assert len(entries(project)) == saved
         ballast.unlink()
-        screen.press("d")
-        screen.until(lambda: "NOT SAVED" not in screen.text)
+        screen.answer("d", lambda: "NOT SAVED" not in screen.text)
         assert [row.ref for row in entries(project)][saved:] == [shown]
         screen.press("q")
         screen.sees("status 0")

@@ -15,7 +15,7 @@ from typing import Any
 from tests.time_limits import PATIENCE
 
 ROOT = Path(__file__).parents[2]
-_IGNORED = "key ignored"
+_IGNORED = "ignored"  # a key before its picture, or one that looks pasted
 
 
 class Tmux:

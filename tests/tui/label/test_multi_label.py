@@ -56,7 +56,8 @@ async def test_keys_toggle_and_enter_confirms(make: Any) -> None:
         project, "ann", TerminalCapabilities(Technique.NONE, "test"), features=False
     ) as app:
         async with app.run_test(size=(100, 30)) as pilot:
-            while app.session.current is None:
+            picture = app.label_screen.picture
+            while picture.item is None or not picture.accepts(picture.item):
                 await pilot.pause()
             asked = []
             for keys in (("3", "1"), ("1", "2", "1"), ()):
