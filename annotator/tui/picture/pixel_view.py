@@ -8,6 +8,7 @@ from typing import NamedTuple
 from annotator.images.contrast import PLAIN, Contrast
 from annotator.items.refs import Box, Item
 from annotator.terminal.requests import PictureRequest
+from annotator.terminal.sheet import Sheet
 
 MOST_SCALE = 64
 """The side of the largest square of a source pixel."""
@@ -100,8 +101,11 @@ class ViewState:
         return self.zoomed
 
     def request(self, item: Item, *, current: bool = False) -> PictureRequest:
-        """Return the request for an item; the `current` one may be moved."""
-        if not self.zoomed:
+        """Return the request for an item; the `current` one may be moved.
+
+        A sheet has no pixels of its own: the next pages are prepared as a whole.
+        """
+        if not self.zoomed or isinstance(item, Sheet):
             return PictureRequest(item, contrast=self.contrast)
         moved = self._moved if current else None
         corner = None if moved is None else (moved.left, moved.top)

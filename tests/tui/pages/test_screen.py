@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from annotator.items.refs import Item
@@ -207,6 +210,30 @@ async def test_zoom_shows_one_tile_and_the_arrows_go_on(make: Make, opened: Any)
         await on_screen(desk)
         await desk.sees("1 red")
         assert isinstance(desk.app.screen, PageScreen), "escape leaves the zoom, not the page"
+
+
+@contextmanager
+def little_memory(spare: int) -> Iterator[None]:
+    """Within, this process can take `spare` bytes more at most."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + spare, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+async def test_true_pixels_of_one_tile_take_no_memory_for_the_next_pages(
+    make: Make, opened: Any
+) -> None:
+    async with opened(make(24), size=(100, 34)) as desk:
+        screen = await show(desk)
+        await desk.until(lambda: screen.mosaic.ready >= 1)
+        with little_memory(4 << 30):
+            await desk.pilot.press("Z")
+            await desk.until(lambda: screen.mosaic.pixels_in_view is not None)
+            await desk.until(lambda: screen.mosaic.ready >= 1)
 
 
 async def test_a_small_window_shows_a_page_in_parts(make: Make, opened: Any, log: Log) -> None:
