@@ -298,10 +298,7 @@ class FrameBackend(KittyBackend):
         """Free all pictures, and open the ring of the full canvas."""
         freed = super().begin(area)
         self._rings.clear()
-        # Until pictures arrive, the cells show the empty root frame of the full canvas.
-        opened = self._open(1, area)
-        self._shown = self._rings[1]
-        return freed + opened
+        return freed + self._open(1, area)
 
     def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
         """Return the command that edits a slot's frame; it opens the frame's ring first."""

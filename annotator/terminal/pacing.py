@@ -40,7 +40,10 @@ class _Fence:
 class Pacer:
     """Pacing by acknowledgement. Without answers (`fences=False`) all bytes may travel at once.
 
-    A fence counts as lost `patience` seconds and eight round trips after it was sent.
+    A fence counts as lost `patience` seconds and eight round trips after it was sent. On a `lossy`
+    line, that of tmux, what follows a loss is lost, too: a terminal that still waits for the end of
+    a picture takes the next one for it. tmux may drop the beginning of a write alone, so a fence
+    stands in front of each write.
     """
 
     def __init__(
@@ -51,8 +54,9 @@ class Pacer:
         rtt: float = 0.0,
         patience: float = 5.0,
         slack: float = SLACK,
+        lossy: bool = False,
     ) -> None:
-        self._slack = slack
+        self._slack, self.lossy = slack, lossy
         self._patience = patience
         self._clock, self.fences, self._wrap = clock, fences, wrap
         self._places, self._count = (10, 40), 0
@@ -129,6 +133,8 @@ class Pacer:
             return [], []
         index = places.index((row, column)) if (row, column) in places else 0
         now = self._clock()
+        if self.lossy and index:
+            return self._give_up(), []
         *lost, fence = (self._waiting.popleft() for _ in range(index + 1))
         for gone in (*lost, fence):
             self._flying -= gone.size
@@ -141,9 +147,17 @@ class Pacer:
         """Return the notes of fences that were never answered."""
         now, notes = self._clock(), []
         while self._waiting and now - self._waiting[0].sent > self._patience + 8 * self.rtt:
+            if self.lossy:
+                return self._give_up()
             gone = self._waiting.popleft()
             self._flying -= gone.size
             notes.append(gone.note)
+        return notes
+
+    def _give_up(self) -> list[object]:
+        """Return the notes of all that is on its way, and wait for none of it."""
+        notes = [fence.note for fence in self._waiting]
+        self.forget()
         return notes
 
     def forget(self) -> None:
@@ -183,6 +197,8 @@ class WriteBuffer:
 
     def add(self, data: bytes) -> None:
         """Append bytes that need no answer of their own."""
+        if self._pacer.lossy and not self._buffer:
+            self._buffer += self._pacer.fence(0, None)
         self._buffer += data
 
     def put(
@@ -192,14 +208,15 @@ class WriteBuffer:
 
         `elsewhere` counts bytes that reach the terminal another way, and are paced with the others.
         """
-        self._buffer += data
+        self.add(data)
         self._unfenced += len(data) + elsewhere
-        step = min(CEILING // 16, max(4096, self._pacer.window // 4))
+        step = 4096 if self._pacer.lossy else min(CEILING // 16, max(4096, self._pacer.window // 4))
         if (note is not None and at_once) or self._unfenced >= step:
             self.fence(note)
 
     def fence(self, note: object = None) -> None:
         """Request an answer to everything appended so far."""
+        self.add(b"")
         self._buffer += self._pacer.fence(self._unfenced, note)
         self._unfenced = 0
 

@@ -65,6 +65,8 @@ class Stage:
         """The number of times that all was sent again, what is beside the area included."""
         self._later: deque[bytes] = deque()
         self._failures = 0
+        self._levels: set[float] = set()
+        """The levels sent in this round: the first picture of each opens a place for all others."""
         self._ended = self._keeps = False
 
     def place(self, area: Area) -> None:
@@ -91,6 +93,7 @@ class Stage:
         self.state.begin_redraw()
         self.round += 1
         self._later.clear()
+        self._levels.clear()
         self._ended = False
         if self.area.usable:
             begun = self.backend.begin(self.area)
@@ -209,6 +212,8 @@ class Stage:
 
     def _lost(self, notes: Sequence[object]) -> None:
         """Send again what never reached the terminal."""
+        if notes and self.pacer.lossy:
+            self._interrupt([note.slot for note in notes if isinstance(note, SentNote)])
         for note in notes:
             if isinstance(note, AreaNote) and note.round == self.round:
                 self.redraw()
@@ -224,6 +229,14 @@ class Stage:
         if notes and self.state.shown is None:
             self._stock.drawn = None
             self._present()
+
+    def _interrupt(self, slots: Sequence[int]) -> None:
+        """End the picture whose end the terminal may still wait for: the last one of `slots`."""
+        if self._sending is not None:
+            self._cancel()
+        elif slots and self._stock.slots.holds_whole(slots[-1]):
+            slot = slots[-1]
+            self._buffer.add(self.backend.abort(slot, self._stock.slots[slot].payload))
 
     def send_later(self, data: bytes) -> None:
         """Send something beside the area once no picture of the next keys is missing."""
@@ -291,6 +304,10 @@ class Stage:
             return
         held = self._stock.slots[sending.slot]
         elsewhere = max(0, payload.size - len(data)) if len(payload.parts) == 1 else 0
+        if payload.level not in self._levels:
+            self._levels.add(payload.level)
+            self._buffer.put(data, AreaNote(self.round))
+            data = b""
         self._buffer.put(
             data, SentNote(sending.slot, held.filled), at_once=whole, elsewhere=elsewhere
         )

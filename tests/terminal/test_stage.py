@@ -195,8 +195,9 @@ def test_the_picture_before_is_still_there_for_undo() -> None:
 
 
 def test_what_tmux_throws_away_is_sent_again() -> None:
-    for seed in range(10):
-        session = VirtualAnnotator(Technique.FRAMES, lossy=0.08, seed=seed)
+    for seed in range(20):
+        rate = (250e3, 50e6)[seed % 2]
+        session = VirtualAnnotator(Technique.FRAMES, rate=rate, tmux=True, lossy=0.08, seed=seed)
         for _ in range(8):
             session.press("d")
             session.run(0.9)
@@ -204,6 +205,23 @@ def test_what_tmux_throws_away_is_sent_again() -> None:
         session.run(20)
         assert all(item == seen for item, seen in session.labels)
         assert shown(session.screen) == ITEMS[session.index]
+
+
+@pytest.mark.parametrize("rate", [250e3, 50e6])
+@pytest.mark.parametrize("losing", [100, 700, 1500, 4096, 20_000])
+def test_what_tmux_throws_away_when_the_window_changes_its_size_is_sent_again(
+    losing: int, rate: float
+) -> None:
+    session = VirtualAnnotator(Technique.FRAMES, rate=rate, tmux=True)
+    session.run(4)
+    session.losing = losing
+    session.resize(30, 12)
+    session.run(4)
+    assert shown(session.screen) == ITEMS[0]
+    session.press("d")
+    session.run(1)
+    assert shown(session.screen) == ITEMS[1]
+    assert session.labels == [(ITEMS[0], ITEMS[0])]
 
 
 @pytest.mark.parametrize(("technique", "kind"), TERMINALS)

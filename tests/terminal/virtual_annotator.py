@@ -88,6 +88,11 @@ class _Event:
     do: Callable[[], None] = field(compare=False)
 
 
+def _drop_beginning(data: bytes, size: int) -> bytes:
+    """Drop what tmux should pass on, as far as it begins in the first `size` bytes."""
+    return PASSED.sub(lambda found: b"" if found.start() < size else found[0], data)
+
+
 class VirtualAnnotator:
     """A session: keys and resizes go in, labels with what was on the screen come out."""
 
@@ -98,6 +103,7 @@ class VirtualAnnotator:
         rtt: float = 0.1,
         columns: int = 24,
         rows: int = 10,
+        tmux: bool = False,
         lossy: float = 0.0,
         seed: int = 0,
         shared: bool = False,
@@ -114,7 +120,7 @@ class VirtualAnnotator:
         kind = kind or ("kitty-shared" if shared else KINDS[technique])
         self.screen = Screen(columns, rows, kind=kind)
         self.technique, self.shared, self.kind = technique, shared, kind
-        line = Pacer(self._clock, fences=not silent, rtt=0.0 if silent else rtt)
+        line = Pacer(self._clock, fences=not silent, rtt=0.0 if silent else rtt, lossy=tmux)
         self.guard = SeenGuard(guard, line)
         self.guard.silent = silent
         known = known_terminal(NAMES[kind].decode())
@@ -125,7 +131,8 @@ class VirtualAnnotator:
         backend = backend_for(caps)
         self.stage = Stage(backend, line, self._write, self._clock)
         self.index, self.labels, self.blind, self.waits = 0, [], 0, []
-        self.sent = 0
+        self.sent = self.losing = 0
+        """Bytes written, and those of the next ones that tmux loses of what it passes on."""
         self._busy: EncodeJob | None = None
         self._resized(columns, rows)
         self._show()
@@ -206,7 +213,12 @@ class VirtualAnnotator:
     def _write(self, data: bytes) -> None:
         self.sent += len(data)
         if self.lossy and self._random.random() < self.lossy:
-            data = PASSED.sub(b"", data)  # tmux redraws: what it should pass on is lost
+            # tmux redraws: what it should pass on is lost, all of it or the beginning.
+            whole = self._random.random() < 0.5
+            self.losing = max(
+                self.losing, len(data) if whole else self._random.randrange(len(data))
+            )
+        data, self.losing = _drop_beginning(data, self.losing), max(0, self.losing - len(data))
         begun = max(self.now, self._down_free)
         self._down_free = begun + len(data) / self.rate
         # What is long arrives bit by bit.

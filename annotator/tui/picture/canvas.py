@@ -58,6 +58,7 @@ class Canvas(Widget):
             caps.rtt,
             patience=1.5 if caps.wrapped else 5.0,
             slack=SLACK if self._backend.slots else DRAWN_SLACK,
+            lossy=caps.wrapped,
         )
         budget = QualityBudget(
             self._backend.ladder,

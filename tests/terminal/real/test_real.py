@@ -135,11 +135,10 @@ def test_label_undo_help_resize_and_quit(
         terminal.wait(helps)
         terminal.press("h")
         terminal.wait(shows(0))
-        if case != "kitty-0.48 tmux":  # tmux 3.7 may lose the pictures then: docs/terminals.md
-            height, width = terminal.pixels().shape[:2]
-            terminal.resize(width * 3 // 4, height * 3 // 4)
-            time.sleep(0.3)
-            terminal.wait(shows(0))
+        height, width = terminal.pixels().shape[:2]
+        terminal.resize(width * 3 // 4, height * 3 // 4)
+        time.sleep(0.3)
+        terminal.wait(shows(0))
         press(terminal, "d", 1)
         terminal.steady()
         assert shows(1)(terminal.pixels())
