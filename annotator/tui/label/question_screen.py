@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -16,7 +16,7 @@ from textual.widgets import Input, Label
 
 from annotator.images.contrast import Contrast
 from annotator.items.refs import Item, make_printable
-from annotator.tui.commands import CLOSE
+from annotator.tui.commands import CLOSE, Command
 from annotator.tui.key_repeat import KeyRepeatFilter
 from annotator.tui.picture.picture import PictureArea, PictureView
 from annotator.tui.picture.strips import TightCompositor
@@ -181,6 +181,49 @@ _PANS = {
     "left": (-PAN_SHARE, 0.0), "right": (PAN_SHARE, 0.0),
     "up": (0.0, -PAN_SHARE), "down": (0.0, PAN_SHARE),
 }  # fmt: skip
+
+
+ScreenT = TypeVar("ScreenT", bound=QuestionScreen)
+
+
+def zoom_commands(in_view: Callable[[ScreenT], bool]) -> list[Command[ScreenT]]:
+    """Return the commands for true pixels; `in_view` tells if the screen has a picture."""
+
+    def zoomed(screen: ScreenT) -> bool:
+        return in_view(screen) and screen.picture.zoomed
+
+    return [
+        Command(
+            "zoom", "zoom", "Show true pixels, moved by the arrows; again: all of it.",
+            QuestionScreen.toggle_zoom, in_view,
+        ),
+        Command(
+            "larger", "larger", "Show true pixels as larger squares.",
+            lambda screen: screen.rescale(1), zoomed,
+        ),
+        Command(
+            "smaller", "smaller", "Show true pixels as smaller squares.",
+            lambda screen: screen.rescale(-1), zoomed,
+        ),
+    ]  # fmt: skip
+
+
+def contrast_commands(in_view: Callable[[ScreenT], bool]) -> list[Command[ScreenT]]:
+    """Return the commands that change how a picture is shown, not which part of it."""
+    return [
+        Command(
+            "contrast", "contrast", "Raise contrast by the crop, by the whole image, or not.",
+            QuestionScreen.next_contrast, in_view,
+        ),
+        Command(
+            "gamma", "gamma", "Show dark parts brighter, much brighter, or darker.",
+            QuestionScreen.next_gamma, in_view,
+        ),
+        Command(
+            "invert", "invert", "Show black as white, and white as black.",
+            QuestionScreen.toggle_inverted, in_view,
+        ),
+    ]  # fmt: skip
 
 
 class NoteScreen(ModalScreen[str | None]):

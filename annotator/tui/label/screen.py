@@ -20,6 +20,7 @@ from annotator.tui.label import text as label_text
 from annotator.tui.label.answer_screen import AnswerScreen
 from annotator.tui.label.class_list import ClassList, count_labels
 from annotator.tui.label.filmstrip import Filmstrip
+from annotator.tui.label.question_screen import contrast_commands, zoom_commands
 from annotator.tui.label.text import LabelPhase
 from annotator.tui.widgets.bars import KeyBar, KeyHint
 from annotator.tui.widgets.choices import Choice
@@ -270,10 +271,6 @@ def _in_view(screen: LabelScreen) -> bool:
     return screen.walk.active or _asked(screen)
 
 
-def _zoomed(screen: LabelScreen) -> bool:
-    return _in_view(screen) and screen.picture.zoomed
-
-
 def _may_undo(screen: LabelScreen) -> bool:
     return screen.walk.may_undo if screen.walk.active else _answered(screen)
 
@@ -322,18 +319,7 @@ COMMANDS: dict[str, Command[LabelScreen]] = command_table(
         "hide", "hide", "Hide the model's prediction, or show it.",
         LabelScreen.toggle_prediction, _asking,
     ),
-    Command(
-        "zoom", "zoom", "Show true pixels, moved by the arrows; again: all of it.",
-        LabelScreen.toggle_zoom, _in_view,
-    ),
-    Command(
-        "larger", "larger", "Show true pixels as larger squares.",
-        lambda screen: screen.rescale(1), _zoomed,
-    ),
-    Command(
-        "smaller", "smaller", "Show true pixels as smaller squares.",
-        lambda screen: screen.rescale(-1), _zoomed,
-    ),
+    *zoom_commands(_in_view),
     Command(
         "pages", "pages", "Label pages of many items: accept predictions, find a class.",
         openers.offer_pages, _asking,
@@ -388,18 +374,7 @@ COMMANDS: dict[str, Command[LabelScreen]] = command_table(
         "meaning", "meaning", "Show what each class means, with its reference pictures.",
         openers.show_class_info, _in_view,
     ),
-    Command(
-        "contrast", "contrast", "Raise contrast by the crop, by the whole image, or not.",
-        LabelScreen.next_contrast, _in_view,
-    ),
-    Command(
-        "gamma", "gamma", "Show dark parts brighter, much brighter, or darker.",
-        LabelScreen.next_gamma, _in_view,
-    ),
-    Command(
-        "invert", "invert", "Show black as white, and white as black.",
-        LabelScreen.toggle_inverted, _in_view,
-    ),
+    *contrast_commands(_in_view),
     Command(
         "again", "ask skipped", "Ask the skipped items again, once all others are answered.",
         LabelScreen.ask_skipped, _has_skipped,

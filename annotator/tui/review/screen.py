@@ -18,7 +18,11 @@ from annotator.tui.help import HelpScreen
 from annotator.tui.keymaps import LABEL, Action, Keymap
 from annotator.tui.label.class_list import ChosenClasses, ClassList
 from annotator.tui.label.glossary import terms_on_screen
-from annotator.tui.label.question_screen import QuestionScreen
+from annotator.tui.label.question_screen import (
+    QuestionScreen,
+    contrast_commands,
+    zoom_commands,
+)
 from annotator.tui.picture.picture import PictureView
 from annotator.tui.review import text as review_text
 from annotator.tui.review.text import ReviewPanel
@@ -316,10 +320,6 @@ def _has_case(screen: ReviewScreen) -> bool:
     return screen.has_case
 
 
-def _zoomed(screen: ReviewScreen) -> bool:
-    return screen.has_case and screen.picture.zoomed
-
-
 def _can_compare(screen: ReviewScreen) -> bool:
     return screen.can_compare
 
@@ -361,30 +361,8 @@ COMMANDS: dict[str, Command[ReviewScreen]] = command_table(
     Command(
         "note", "note", "Write a note on the item.", ReviewScreen.write_note, _has_case, _never
     ),
-    Command(
-        "zoom", "zoom", "Show true pixels, moved by the arrows; again: all of it.",
-        ReviewScreen.toggle_zoom, _has_case,
-    ),
-    Command(
-        "larger", "larger", "Show true pixels as larger squares.",
-        lambda screen: screen.rescale(1), _zoomed,
-    ),
-    Command(
-        "smaller", "smaller", "Show true pixels as smaller squares.",
-        lambda screen: screen.rescale(-1), _zoomed,
-    ),
-    Command(
-        "contrast", "contrast", "Raise contrast by the crop, by the whole image, or not.",
-        ReviewScreen.next_contrast, _has_case,
-    ),
-    Command(
-        "gamma", "gamma", "Show dark parts brighter, much brighter, or darker.",
-        ReviewScreen.next_gamma, _has_case,
-    ),
-    Command(
-        "invert", "invert", "Show black as white, and white as black.",
-        ReviewScreen.toggle_inverted, _has_case,
-    ),
+    *zoom_commands(_has_case),
+    *contrast_commands(_has_case),
     Command(
         "hide", "hide", "Hide the model's prediction, or show it.",
         ReviewScreen.toggle_prediction, _has_case,
