@@ -47,14 +47,13 @@ QUANTIFIERS = _words("""
     Neither No None Not Nothing Only Other Several Some One Two Three Four Five Six Seven Ten
 """)
 NOT_VERBS = _words("""
-    Best Better Big Bytes Class Column Command Curves Down Error False First
-    Greedy Grey Heading Height High Image Item Known Large Last Later Left Likeliest
-    Low Luma Major New Never Next Old Once Path Pixel Plain Probability
-    Rare Ref Right Row Same Second Small Text Title True Tuple Unit Up Whole
-    Width Word Worker Area Axis Accuracy Hours Yes String Greyscale Eight Nine Ready Safe
-    Cosine Distance Margin Coverage Intersection Equation Uncertain Leave-one-out Wilson Variable
-    Kept Found Taken Drawn Written Given Made Shown Held Told Said Sent Grown Done Seen Chosen
-    Built Lost Loose Latest Current Comma Pillow Be Mapping Member Progress
+    Best Better Big Bytes Class Column Command Curves Down Error False First Greedy Grey Heading
+    Height High Image Item Known Large Last Later Left Likeliest Low Luma Major New Never Next Old
+    Once Path Pixel Plain Probability Rare Ref Right Row Same Second Small Text Title True Tuple
+    Unit Up Whole Width Word Worker Area Axis Accuracy Hours Yes String Greyscale Eight Nine Ready
+    Safe Cosine Distance Margin Coverage Intersection Equation Uncertain Leave-one-out Wilson
+    Variable Kept Found Taken Drawn Written Given Made Shown Held Told Said Sent Grown Done Seen
+    Chosen Built Lost Loose Latest Current Comma Pillow Be Mapping Member Progress
 """)
 """Nouns, adjectives, adverbs and participles that a function's docstring must not open with."""
 
