@@ -135,7 +135,7 @@ class Window:
         *first, last = make_tags(len(self.spots))[place]
         for letter in first:
             self.terminal.press(letter)
-            time.sleep(0.1)
+            self.terminal.steady(0.3, 5)
         x, y = self.pixel(self.spots[place], self.spots[place].columns - 0.5, -0.5)
         before = self.terminal.pixels()[y, x].astype(int)
         pressed = self.terminal.press(last)

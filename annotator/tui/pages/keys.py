@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -218,18 +218,17 @@ def type_tag(screen: PageHost, letter: str) -> None:
     if matching and screen.tags[matching[0]] != typed:
         _set_typed(screen, typed)
         return
-    _set_typed(screen, "")
-    if matching:
-        selection = screen.require_page()[1]
-        screen.refresh_tiles(selection.toggle(screen.first + matching[0]), "letter")
-    else:
+    selection = screen.require_page()[1]
+    _set_typed(screen, "", selection.toggle(screen.first + matching[0]) if matching else set())
+    if not matching:
         screen.say(f"no tile has {typed}", "dim", 1.5)
 
 
-def _set_typed(screen: PageHost, letters: str) -> None:
+def _set_typed(screen: PageHost, letters: str, changed: Set[int] = frozenset()) -> None:
+    """Show the letters typed and the tiles that `changed`, at once: a terminal draws once then."""
     screen.typed = letters
     view = range(screen.first, screen.first + len(screen.tags))
-    screen.refresh_tiles(set(view), "letter")
+    screen.refresh_tiles({*view, *changed}, "letter")
 
 
 def toggle_range(screen: PageHost, _: str) -> None:
