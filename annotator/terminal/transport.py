@@ -63,17 +63,27 @@ class GraphicsReply:
     fine: bool
 
 
-_REPLY = re.compile(r"\x1b_G([^\x1b]*)\x1b\\")
-_BEGUN = re.compile(r"\x1b(?:_(?:G[^\x1b]{0,4096}\x1b?)?)?\Z")
+_REPLY = re.compile(
+    r"\x1b_G(?P<graphics>[^\x1b]*)\x1b\\"
+    r"|\x1bP[>\d][^\x1b]*\x1b\\|\x1b\[[46];\d+;\d+t|\x1b\[\?[\d;]*[Sc]"
+)
+"""Graphics replies, and the answers to `build_query` that no part of an app reads."""
+_STARTS = "\x1b_G", "\x1bP>"
+"""The starts of replies that no key begins with."""
+_BEGUN = re.compile(
+    r"\x1b(?:[_P]|(?:_G|P[>\d])[^\x1b]{0,4096}\x1b?|\[[?<]?[\d;:]{0,64})?\Z"
+)
 """The start of a reply, or what may be one, at the end of what has come."""
 _MOST_FLUSHES = 250
+_FORGOTTEN = 10
+"""The number of flushes after which a lone escape was the key for certain."""
 
 
 class ReplyFilter:
-    """A filter for graphics replies in what a terminal sends: to an app they would be keys."""
+    """A filter for replies in what a terminal sends: to an app they would be keys."""
 
     def __init__(self) -> None:
-        self._held, self._flushes = "", 0
+        self._held, self._flushes, self._passed = "", 0, ""
 
     @property
     def waits(self) -> bool:
@@ -81,15 +91,21 @@ class ReplyFilter:
         return self._held != ""
 
     def feed(self, text: str) -> Iterator[str | GraphicsReply]:
-        """Yield keys and replies in their order. The start of a reply is held back."""
+        """Yield keys and graphics replies in their order. The start of a reply is held back.
+
+        Other replies are left out.
+        """
+        if (self._passed + text).startswith(_STARTS):
+            text = self._passed + text  # the escape was no key
         text, end = self._held + text, 0
         for found in _REPLY.finditer(text):
             if found.start() > end:
                 yield text[end : found.start()]
-            yield _read_reply(found[1])
+            if found["graphics"] is not None:
+                yield _read_reply(found["graphics"])
             end = found.end()
         begun = _BEGUN.search(text, end)
-        self._held, self._flushes = (begun[0] if begun else ""), 0
+        self._held, self._flushes, self._passed = (begun[0] if begun else ""), 0, ""
         if keys := text[end : len(text) - len(self._held)]:
             yield keys
 
@@ -99,10 +115,13 @@ class ReplyFilter:
         The start of a reply never becomes keys: its rest is waited for, and then it is dropped.
         """
         self._flushes += 1
-        if self._held.startswith("\x1b_G") and self._flushes < _MOST_FLUSHES:
+        if self._held.startswith(_STARTS) and self._flushes < _MOST_FLUSHES:
             return ""
         keys, self._held = self._held, ""
-        return "" if keys.startswith("\x1b_G") else keys
+        if keys.startswith(_STARTS):
+            return ""
+        self._passed = keys or (self._passed if self._flushes < _FORGOTTEN else "")
+        return keys
 
 
 def _read_reply(text: str) -> GraphicsReply:

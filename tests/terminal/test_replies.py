@@ -91,6 +91,26 @@ def test_the_rest_of_a_reply_that_comes_late_is_waited_for_and_one_without_end_i
     assert list(replies.feed("a")) == ["a"]
 
 
+def test_late_answers_to_the_first_questions_never_become_keys_wherever_they_are_cut() -> None:
+    answers = "\x1bP>|kitty(0.48.1)\x1b\\a\x1b[6;20;10t\x1b[?1;0;256S\x1b[?62;4cb\x1b[98;;98u"
+    for cut in range(len(answers) + 1):
+        replies = ReplyFilter()
+        found = [*replies.feed(answers[:cut]), *replies.feed(answers[cut:]), replies.flush()]
+        assert "".join(map(str, found)) == "ab\x1b[98;;98u"
+
+
+@pytest.mark.parametrize("rest", ["_Gi=5;OK\x1b\\", "P>|kitty(0.48.1)\x1b\\"])
+def test_a_reply_whose_escape_came_alone_is_no_key_and_the_escape_key_is_one(rest: str) -> None:
+    replies = ReplyFilter()
+    assert list(replies.feed("\x1b")) == []
+    assert replies.flush() == "\x1b"
+    assert [piece for piece in replies.feed(rest) if isinstance(piece, str)] == []
+    assert list(replies.feed("\x1b")) == []
+    assert replies.flush() == "\x1b"
+    assert {replies.flush() for _ in range(20)} == {""}
+    assert list(replies.feed("_G")) == ["_G"]  # much later: keys
+
+
 def test_the_escape_key_and_alt_with_an_underscore_stay_keys() -> None:
     replies = ReplyFilter()
     for keys in ("\x1b", "\x1b_"):

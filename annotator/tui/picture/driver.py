@@ -52,6 +52,9 @@ class PictureDriver(LinuxDriver):
         self._patient = _Patient(self._file)  # type: ignore[arg-type]
         self._file = self._patient  # type: ignore[assignment]
         self._queued = 0
+        self._replies = ReplyFilter()
+        # The end may be the start of an answer whose rest is on its way.
+        self._early = "".join(p for p in self._replies.feed(self.typed) if isinstance(p, str))
 
     def attach(
         self,
@@ -118,18 +121,18 @@ class PictureDriver(LinuxDriver):
 
     def deliver_typed(self) -> None:
         """Send the app the keys that were typed before it started. Call it once it runs."""
-        typed, self.typed = self.typed, ""
+        typed, self._early = self._early, ""
         for message in KeyParser().feed(typed) if typed else ():
             message.time = 0.0  # before anything was drawn
             self.process_message(message)
 
     def run_input_thread(self) -> None:
-        """Send the app what is typed, without the terminal's replies to graphics commands.
+        """Send the app what is typed, without the terminal's replies.
 
         In the place of Textual's own loop, whose parser takes such a reply for keys. Pasted keys
         are marked.
         """
-        parser, replies, marker = KeyParser(self._debug), ReplyFilter(), PasteMarker()
+        parser, replies, marker = KeyParser(self._debug), self._replies, PasteMarker()
         decode = getincrementaldecoder("utf-8")("replace").decode
         while not self.exit_event.is_set():
             self._read_input(parser, replies, marker, decode, _REST if replies.waits else _WAIT)

@@ -66,6 +66,26 @@ def test_where_the_terminal_answers_nothing_keys_count_after_the_first_frame(mak
         terminal.wait(lambda screen: "1 of 12" in screen.text())
 
 
+@pytest.mark.parametrize(
+    ("early", "late"),
+    [("", "\x1bP>|kitty(0.48.1)\x1b\\"), ("\x1b_Gi=31", ";OK\x1b\\"), ("\x1b[105;", ";105u")],
+)
+def test_an_answer_that_the_start_did_not_wait_for_is_no_key(
+    make: Any, early: str, late: str
+) -> None:
+    project = make(12, graphics="halfcell")
+    command = ["-m", "annotator", "run", str(project.folder), "--no-features"]
+    with Running(command, "plain", (80, 24)) as terminal:
+        terminal.screen.mute = True
+        terminal.press(early.encode())
+        terminal.wait(lambda screen: "ready 5" in screen.text())
+        terminal.press(late.encode())
+        time.sleep(0.5)  # a key would have opened a screen by then: i, what the classes mean
+        assert "class 1 of" not in terminal.look(Screen.text)
+        terminal.press(b"i")
+        terminal.wait(lambda screen: "class 1 of" in screen.text())
+
+
 def test_pasted_text_is_no_label_bracketed_or_not(make: Any) -> None:
     project = make(12, seen_guard="off")
     command = ["-m", "annotator", "run", str(project.folder), "--no-features"]
