@@ -163,3 +163,26 @@ def test_the_terminal_is_itself_again_after_every_end(
             assert processes_of(running.process.pid) == []
             assert shared_memory() == memory
             assert labels(project) >= saved
+
+
+CONTINUED = """
+import os, signal
+from textual.app import App
+from annotator.tui.picture.driver import PictureDriver
+
+class Small(App):
+    def on_mount(self):
+        self.set_timer(0.2, self.be_continued)
+
+    def be_continued(self):
+        with self._driver._writer_thread._queue.mutex:  # as while it writes
+            os.kill(os.getpid(), signal.SIGCONT)
+        self.set_timer(0.2, self.exit)
+
+Small(driver_class=PictureDriver).run()
+"""
+
+
+def test_a_hangup_that_continues_the_program_while_it_writes_does_not_block_it() -> None:
+    with Running(["-c", CONTINUED], "xterm") as running:
+        assert running.process.wait(PATIENCE) == 0

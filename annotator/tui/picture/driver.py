@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
 import select
+import signal
 import time
 from codecs import getincrementaldecoder
 from collections.abc import Callable
@@ -83,9 +85,21 @@ class PictureDriver(LinuxDriver):
         catch_signals = getattr(self._app, "catch_signals", None)
         if catch_signals is not None:
             catch_signals()
+        self._handle_stops()
         if self._key_thread is not None and self._key_thread.is_alive():
             super().disable_input()  # a hangup continues a program that was never stopped
         super().start_application_mode()  # type: ignore[no-untyped-call]
+
+    def _handle_stops(self) -> None:
+        """Let the loop handle a stop and its end.
+
+        Textual's handlers write to the terminal from within whatever code is running. If that code
+        writes too, and holds the lock of the queue, the program stands still for ever: the kernel
+        continues a program whose terminal goes away, stopped or not.
+        """
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTSTP, self._sigtstp_application)
+        loop.add_signal_handler(signal.SIGCONT, self._sigcont_application)
 
     def write(self, data: str) -> None:
         """Write text of the app."""
