@@ -25,7 +25,7 @@ from annotator.errors import ProjectError, RefError
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, make_printable
 from annotator.log.entries import Entry, replay, reviewed_labels
-from annotator.log.store import SqliteStore
+from annotator.log.store.open import open_store
 from annotator.project.class_tree import ClassTree
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder as Opened
@@ -77,7 +77,7 @@ class Project:
         """Yield every row of the log, oldest first."""
         if not self.opened.labels_file.exists():
             return
-        store = SqliteStore(self.opened.labels_file)
+        store = open_store(self.opened)
         try:
             yield from store.entries()
         finally:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from annotator.log.agreement import REPEAT
 from annotator.log.entries import DECISIONS, REVIEW, replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from benchmarks.random_keys import compare, make_project
 from tests.terminal.program_on_pty import Running
 

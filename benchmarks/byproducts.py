@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from annotator.hits.recorder import PageShown, PageTile, Recorder, TerminalWindow
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from benchmarks import _pty

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 
 RUNS = 400
 

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.settings import ClassInfo
 from annotator.session.learner import StrategyChoice
 from annotator.session.session import LabelSession

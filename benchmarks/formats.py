@@ -29,7 +29,7 @@ from annotator.formats.source import ExportOptions, ExportSource
 from annotator.images import ImageFolder
 from annotator.items.refs import Item, split_ref
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.item_pool import load_refs as load_pool
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings

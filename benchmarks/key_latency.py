@@ -23,7 +23,7 @@ from PIL import Image
 
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from benchmarks._pty import Terminal

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from tests.terminal.real.real_terminals import Pixels, Real, missing

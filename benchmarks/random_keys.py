@@ -21,7 +21,7 @@ from pathlib import Path
 from PIL import Image
 
 from annotator.log.entries import Action
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from tests.terminal.program_on_pty import Running
 
 KEYS = 10_000

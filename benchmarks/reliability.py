@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
 
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from benchmarks._screen_kills import kill_screens
 from tests.doctor.damage import survey
 from tests.items.kill_scenarios import SCENARIOS, is_possible, try_kills
@@ -37,7 +37,7 @@ CLOCKS_APART = 600.0
 
 LABELLER = """
 import sys, time
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.session.session import LabelSession
 path, name, late, items = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
 session = LabelSession(

@@ -24,7 +24,7 @@ HEAVY = ("textual", "torch", "transformers", "sklearn", "scipy", "cv2", "rich", 
 CORE = [
     "annotator", "annotator.errors", "annotator.items.refs", "annotator.items.ref_table",
     "annotator.items.listing", "annotator.images", "annotator.project.project",
-    "annotator.log.entries", "annotator.log.store", "annotator.project.item_pool",
+    "annotator.log.entries", "annotator.log.store.sqlite", "annotator.project.item_pool",
     "annotator.features.store", "annotator.learn.ranking", "annotator.terminal",
     "annotator.session.queue", "annotator.session.session", "annotator.report.status",
     "annotator.doctor", "annotator.formats.csv",

@@ -22,7 +22,7 @@ from annotator.errors import ProjectError
 from annotator.items.refs import shell_quoted
 
 if TYPE_CHECKING:
-    from annotator.log.store import SqliteStore
+    from annotator.log.store.protocol import ProjectStore
     from annotator.project.project import ProjectFolder
     from annotator.session.check import Check
     from annotator.tui.host import ScreenHost
@@ -67,7 +67,7 @@ def check(
     annotator check p --show --json
     """
     from annotator.log.entries import replay
-    from annotator.log.store import SqliteStore
+    from annotator.log.store.open import open_store
     from annotator.project.item_pool import load_refs
     from annotator.project.project import ProjectFolder
     from annotator.session import check as checking
@@ -80,7 +80,7 @@ def check(
     opened = ProjectFolder.open(project)
     warn_of_other_model(opened)
     rules = StopRules(max_error, parse_class_shares(min_found or [], "--min-found", "crack=0.95"))
-    store = SqliteStore(opened.labels_file)
+    store = open_store(opened)
     if show:
         found = checking.find_check(opened, load_refs(opened), level=confidence, rules=rules)
         if found is None:
@@ -99,7 +99,7 @@ def check(
 def _run_check(
     found: Check,
     project: ProjectFolder,
-    store: SqliteStore,
+    store: ProjectStore,
     annotator: str,
     graphics: str | None,
     pages: bool,
@@ -132,7 +132,7 @@ def _run_check(
             return
 
 
-def _print_result(found: Check, store: SqliteStore, as_json: bool) -> None:
+def _print_result(found: Check, store: ProjectStore, as_json: bool) -> None:
     from annotator.log.entries import replay
     from annotator.session.check_result import result_lines
 

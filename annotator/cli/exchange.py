@@ -245,9 +245,9 @@ def _open_source(
 ) -> ExportSource:
     from annotator.formats.source import EXPORT_FILTERS, ExportSource
     from annotator.log.entries import replay
-    from annotator.log.store import SqliteStore
+    from annotator.log.store.open import open_store
 
-    store = SqliteStore(project.labels_file)
+    store = open_store(project)
     state = replay(store.entries()) if options.predictions else None
     chosen = _choose_rows(project, [word for word in only if word not in EXPORT_FILTERS])
     source = ExportSource.open(project, store.entries(), options, format_.accepted, state, chosen)
@@ -351,7 +351,7 @@ def import_(
     annotator import p bad.txt --format list --class defect
     """
     from annotator.formats.importing import import_labels
-    from annotator.log.store import SqliteStore
+    from annotator.log.store.open import open_store
     from annotator.project.project import ProjectFolder
 
     opened = ProjectFolder.open(project)
@@ -372,7 +372,7 @@ def import_(
         multi=opened.settings.names if opened.settings.multi_label else (),
         box_pixels=box_pixels, controls=tuple(control or ()), skip_faulty=skip_faulty, sign=sign,
     )  # fmt: skip
-    store = SqliteStore(opened.labels_file)
+    store = open_store(opened)
     done = import_labels(opened, store, reading, found, _print_line)
     store.close()
     typer.echo(str(done), err=True)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from annotator.curate.finish import Audit
     from annotator.learn.audit import AuditVerdict
     from annotator.log.entries import LogState
-    from annotator.log.store import SqliteStore
+    from annotator.log.store.protocol import ProjectStore
     from annotator.project.project import ProjectFolder
 
 
@@ -94,7 +94,7 @@ def finish(
     """
     from annotator.curate import finish as finishing
     from annotator.log.entries import replay
-    from annotator.log.store import SqliteStore
+    from annotator.log.store.open import open_store
     from annotator.project.project import ProjectFolder
 
     opened = ProjectFolder.open(project)
@@ -103,7 +103,7 @@ def finish(
         of, per_class, max_missed or [], max_error, confidence, new_attempt, accept_ready
     )
     name = opened.settings.annotator_name(annotator)
-    store = SqliteStore(opened.labels_file)
+    store = open_store(opened)
     if take_back:
         count = finishing.undo_machine_labels(store, replay(store.entries()), name, time.time())
         typer.echo(f"undone: {plural(count, 'label')} of the model", err=True)
@@ -123,7 +123,7 @@ def finish(
 
 
 _PROMISES = ("accepted", "set")
-_Begin = Callable[["ProjectFolder", "SqliteStore", bool], "Audit"]
+_Begin = Callable[["ProjectFolder", "ProjectStore", bool], "Audit"]
 """The function that resumes or plans an audit of a project; the last argument stores the plan."""
 
 
@@ -145,7 +145,7 @@ def _beginner(
                 "it is about a promise on the finished set: add --of set", param_hint=option
             )
 
-        def begin(project: ProjectFolder, store: SqliteStore, keep: bool) -> Audit:
+        def begin(project: ProjectFolder, store: ProjectStore, keep: bool) -> Audit:
             from annotator.curate.finish import begin_audit
 
             return begin_audit(
@@ -154,7 +154,7 @@ def _beginner(
 
         return begin
 
-    def begin_set(project: ProjectFolder, store: SqliteStore, keep: bool) -> Audit:
+    def begin_set(project: ProjectFolder, store: ProjectStore, keep: bool) -> Audit:
         from annotator.curate.finish_set import SetPromise, begin_set_audit
 
         promise = SetPromise(max_error, level, per_class, tuple(missed.items()))
@@ -165,7 +165,7 @@ def _beginner(
 
 def _print_plan(
     project: ProjectFolder,
-    store: SqliteStore,
+    store: ProjectStore,
     begin: _Begin,
     max_error: float,
     level: float,
@@ -193,7 +193,9 @@ def _print_plan(
         typer.echo(_result_text(audit, state, verdict, None))
 
 
-def _accept(project: ProjectFolder, audit: Audit, store: SqliteStore, verdict: AuditVerdict) -> int:
+def _accept(
+    project: ProjectFolder, audit: Audit, store: ProjectStore, verdict: AuditVerdict
+) -> int:
     """Write the model's labels, send the certificate to the `on_finish` command, return how many
     labels were written."""
     from annotator.log.entries import replay
@@ -212,7 +214,7 @@ def _accept(project: ProjectFolder, audit: Audit, store: SqliteStore, verdict: A
 
 
 def _run_audit(
-    audit: Audit, project: ProjectFolder, store: SqliteStore, annotator: str, graphics: str | None
+    audit: Audit, project: ProjectFolder, store: ProjectStore, annotator: str, graphics: str | None
 ) -> AuditVerdict:
     """Ask until the audit certifies, can no longer certify, or the annotator quits."""
     from dataclasses import replace

@@ -91,12 +91,12 @@ def make(
     from annotator.hits.make import HitRecipe
     from annotator.hits.make import make_hits as draw
     from annotator.log.entries import replay
-    from annotator.log.store import SqliteStore
+    from annotator.log.store.open import open_store
     from annotator.project.project import ProjectFolder
 
     opened = ProjectFolder.open(project)
     classes = tuple(info.name for info in parse_classes(class_))
-    store = SqliteStore(opened.labels_file)
+    store = open_store(opened)
     recipe = HitRecipe(
         name, classes, pages, images, gold, hits, workers or None, unique, order, negative, seed
     )
@@ -175,10 +175,10 @@ def run(
     from annotator.cli.project_options import override_settings
     from annotator.hits.assignments import Assignments, SubmitChecks
     from annotator.hits.work import default_checks, write_missing_labels
-    from annotator.log.store import SqliteStore
+    from annotator.log.store.open import open_store
 
     opened, hits = _open_hits(path, project, images, name, skip_missing)
-    store = SqliteStore(opened.labels_file)
+    store = open_store(opened)
     write_missing_labels(opened, store, _now_ms())
     assignment = Assignments(store, _now_ms).assign(
         hits, _worker_name(opened, worker, names), external, hit, names
@@ -250,11 +250,11 @@ def assign(
     """
     from annotator.hits.assignments import Assignments
     from annotator.hits.files import select_hit_set
-    from annotator.log.store import SqliteStore
+    from annotator.log.store.open import open_store
     from annotator.project.project import ProjectFolder
 
     opened = ProjectFolder.open(project)
-    store = SqliteStore(opened.labels_file)
+    store = open_store(opened)
     assignment = Assignments(store, _now_ms).assign(
         select_hit_set(opened, name), _worker_name(opened, worker, names), external, hit, names
     )
@@ -275,11 +275,11 @@ def status(
     from annotator.hits.scores import format_hits_status
     from annotator.hits.scores import hits_status as figures
     from annotator.hits.work import write_missing_labels
-    from annotator.log.store import SqliteStore
+    from annotator.log.store.open import open_store
     from annotator.project.project import ProjectFolder
 
     opened = ProjectFolder.open(project)
-    store = SqliteStore(opened.labels_file)
+    store = open_store(opened)
     write_missing_labels(opened, store, _now_ms())
     found = figures(opened, store)
     store.close()
@@ -305,11 +305,11 @@ def list_decisions(
     """
     from annotator.hits.scores import Decision, decide_assignments
     from annotator.items.text_files import csv_bytes
-    from annotator.log.store import SqliteStore
+    from annotator.log.store.open import open_store
     from annotator.project.project import ProjectFolder
 
     opened = ProjectFolder.open(project)
-    store = SqliteStore(opened.labels_file)
+    store = open_store(opened)
     decisions, others = decide_assignments(opened, store, min_gold)
     store.close()
     if as_json:

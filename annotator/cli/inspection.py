@@ -21,7 +21,7 @@ from annotator.items.refs import shell_quoted
 
 if TYPE_CHECKING:
     from annotator.log.entries import Entry
-    from annotator.log.store import SqliteStore
+    from annotator.log.store.protocol import ProjectStore
     from annotator.project.project import ProjectFolder
     from annotator.report.figures import ReportPart
 
@@ -58,12 +58,12 @@ def predict(
     """
     from annotator.formats.output_file import open_output
     from annotator.items.refs import plural
-    from annotator.log.store import load_log_state
+    from annotator.log.store.open import load_log_state
     from annotator.project.project import ProjectFolder
     from annotator.session.predict import predictions_csv
 
     opened = ProjectFolder.open(project)
-    state = load_log_state(opened.labels_file)
+    state = load_log_state(opened)
     count = -1  # do not count the header
     with open_output(file, False, overwrite) as place, place.open("wb") as out:
         for line in predictions_csv(opened, state):
@@ -95,20 +95,20 @@ def log(
     annotator log p --last 20
     annotator log p --follow --json | my-monitor
     """
-    from annotator.log.store import SqliteStore
+    from annotator.log.store.open import open_store
     from annotator.project.project import ProjectFolder
 
     opened = ProjectFolder.open(project)
     if not opened.labels_file.exists() and not follow:
         return
-    store = SqliteStore(opened.labels_file)
+    store = open_store(opened)
     entries = list(store.entries())
     _print_entries(entries[-last:] if last else entries, as_json)
     if follow:
         _follow_log(store, entries[-1].seq if entries else 0, as_json)
 
 
-def _follow_log(store: SqliteStore, seq: int, as_json: bool) -> None:
+def _follow_log(store: ProjectStore, seq: int, as_json: bool) -> None:
     while True:
         if store.changed():
             entries = list(store.entries(after=seq))

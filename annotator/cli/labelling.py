@@ -340,13 +340,13 @@ def _choose_unrefined(project: ProjectFolder, name: str, part: PoolPart | None) 
     """Return the items that are labelled `name` and no finer, those of `part` if there is one."""
     import numpy as np
 
-    from annotator.log.store import load_log_state
+    from annotator.log.store.open import load_log_state
     from annotator.project.item_pool import load_refs
     from annotator.session.refine import require_items
     from annotator.tui.launch import PoolPart
 
     refs = load_refs(project)
-    rows = refs.rows(require_items(project, load_log_state(project.labels_file), name))
+    rows = refs.rows(require_items(project, load_log_state(project), name))
     mask = np.zeros(len(refs), bool)
     mask[rows[rows >= 0]] = True
     if part is not None:

@@ -253,12 +253,12 @@ def find_refs_of_others(
 
     Raises `ProjectError` without any.
     """
-    from annotator.log.store import SqliteStore
+    from annotator.log.store.open import open_store
     from annotator.project.item_pool import load_refs
     from annotator.session.scripted import labelled_by_others
 
     pool = load_refs(project)
-    refs = labelled_by_others(SqliteStore(project.labels_file), annotator, pool)
+    refs = labelled_by_others(open_store(project), annotator, pool)
     if part is not None and refs:
         refs = [ref for ref, row in zip(refs, pool.rows(refs), strict=True) if part.mask[row]]
     if not refs:

@@ -28,7 +28,7 @@ def proposals(
     annotator proposals photos.boxes --precision 0.9 --json
     """
     from annotator.errors import ProjectError
-    from annotator.log.store import load_log_state
+    from annotator.log.store.open import load_log_state
     from annotator.project.project import ProjectFolder
     from annotator.proposals import has_proposals
     from annotator.proposals.precision import (
@@ -44,7 +44,7 @@ def proposals(
             f"{make_printable(str(project))} has no proposals. Make some with "
             f"`annotator discover {folder}`."
         )
-    measured = measure_precision(opened, load_log_state(opened.labels_file), target)
+    measured = measure_precision(opened, load_log_state(opened), target)
     groups = [group.as_dict() for group in measured]
     if as_json:
         document = {"precision": target, "groups": groups}

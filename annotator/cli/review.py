@@ -110,9 +110,9 @@ def _find_cases(
     from annotator.curate.review_evidence import gather_evidence
     from annotator.curate.review_queues import find_cases
     from annotator.log.entries import replay
-    from annotator.log.store import SqliteStore
+    from annotator.log.store.open import open_store
 
-    store = SqliteStore(project.labels_file)
+    store = open_store(project)
     state = replay(store.entries())
     prints = _load_fingerprints(project, refs, state, queue, progress)
     if (count := state.counts.total() - state.counts[None]) > _MANY_ITEMS:

@@ -126,10 +126,10 @@ def find_items(
     project: ProjectFolder, query: str, *, limit: int | None = None
 ) -> tuple[RefTable, LogState, SearchResults]:
     """Return the items, the state of the log, and what a query finds."""
-    from annotator.log.store import load_log_state
+    from annotator.log.store.open import load_log_state
     from annotator.project.item_pool import load_refs
 
-    refs, state = load_refs(project), load_log_state(project.labels_file)
+    refs, state = load_refs(project), load_log_state(project)
     searcher = open_searcher(project, refs, query)
     return refs, state, searcher.find(query, state, limit=limit, classes=project.settings.names)
 

@@ -39,7 +39,7 @@ from annotator.learn.audit import (
 from annotator.learn.error_estimate import DrawnLabels
 from annotator.learn.set_audit import SetPlan
 from annotator.log.entries import Action, Entry, LogState, replay
-from annotator.log.store import Store
+from annotator.log.store.protocol import Store
 from annotator.project.project import ProjectFolder
 from annotator.session.mode import AuditMeter
 from annotator.session.predict import (

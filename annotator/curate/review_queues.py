@@ -31,7 +31,7 @@ from annotator.log.entries import (
     is_settled,
     review_queue_of,
 )
-from annotator.log.store import SqliteStore
+from annotator.log.store.protocol import ProjectStore
 from annotator.project.class_tree import ClassTree
 from annotator.project.label_sets import toggle_class
 from annotator.project.project import ProjectFolder
@@ -80,7 +80,7 @@ def _make_case(queue: str, entry: Entry, reason: str, score: float = 0.0) -> Rev
 
 def find_cases(
     project: ProjectFolder,
-    store: SqliteStore,
+    store: ProjectStore,
     state: LogState,
     evidence: Evidence,
     prints: Fingerprints,

@@ -21,16 +21,13 @@ from annotator.items.listing import is_file
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, make_printable, plural, shell_quoted
 from annotator.log.entries import LogState
-from annotator.log.last_row import read_last_row
-from annotator.log.recovery import count_lost_rows, find_damage
-from annotator.log.schema import OddFileError, repair_command
-from annotator.log.store import (
-    NETWORK_FILE_SYSTEMS,
-    LostRowsError,
-    SqliteStore,
-    file_system_type,
-    load_log_state,
-)
+from annotator.log.store.file_system import NETWORK_FILE_SYSTEMS, file_system_type
+from annotator.log.store.last_row import read_last_row
+from annotator.log.store.open import load_log_state
+from annotator.log.store.protocol import LostRowsError
+from annotator.log.store.recovery import count_lost_rows, find_damage
+from annotator.log.store.schema import OddFileError, repair_command
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.clusters import CLUSTERS_FILE, read_clusters
 from annotator.project.item_pool import PRIORITIES_FILE, load_refs, read_priorities
 from annotator.project.label_sets import count_classes
@@ -126,7 +123,7 @@ def _labels(project: ProjectFolder) -> Generator[Finding, None, LogState | None]
             yield Finding("labels", True, "none yet")
         return LogState()
     try:
-        state = load_log_state(project.labels_file)
+        state = load_log_state(project)
     except AnnotatorError as error:
         yield Finding("labels", False, "cannot be read", str(error), blocks=True)
         return None

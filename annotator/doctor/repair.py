@@ -14,9 +14,9 @@ from annotator.items.atomic import read_file, write_atomically
 from annotator.items.json_text import to_json_text
 from annotator.items.refs import make_printable, plural, shell_quoted
 from annotator.log.entries import replay
-from annotator.log.recovery import Recovered, find_damage, recover_rows, write_recovered
-from annotator.log.schema import WAL_ASIDE
-from annotator.log.store import SqliteStore
+from annotator.log.store.recovery import Recovered, find_damage, recover_rows, write_recovered
+from annotator.log.store.schema import WAL_ASIDE
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from annotator.project.refs_sum import accept_refs, describe_change

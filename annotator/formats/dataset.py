@@ -35,7 +35,7 @@ from annotator.items.listing import read_table
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import make_printable, shell_quoted, split_ref
 from annotator.items.table_columns import free_names
-from annotator.log.store import SqliteStore
+from annotator.log.store.open import open_store
 from annotator.project.project import SETTINGS_FILE, ProjectFolder
 from annotator.project.settings import Settings
 from annotator.project.staging import remove_unfinished, stage_project
@@ -166,7 +166,7 @@ def _write_refs(project: ProjectFolder, spool: ImportSpool) -> None:
 def _write_labels(
     project: ProjectFolder, spool: ImportSpool, annotator: str, timestamp: float
 ) -> None:
-    store = SqliteStore(project.labels_file)
+    store = open_store(project)
     store.append_many(
         entry
         for found in spool

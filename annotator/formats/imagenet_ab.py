@@ -28,7 +28,7 @@ from annotator.hits.files import load_hit_sets
 from annotator.hits.traces import PageTrace, replay_traces
 from annotator.items.listing import IMAGE_SUFFIXES
 from annotator.items.refs import Item, make_printable
-from annotator.log.store import SqliteStore
+from annotator.log.store.open import open_store
 
 _ANONYMOUS = re.compile(r"[0-9a-f]{10}")
 _XML_FIELDS = (
@@ -42,7 +42,7 @@ _XML_FIELDS = (
 
 def write(source: ExportSource, place: Path) -> None:
     """Write the by-products of every page. Raises `ProjectError` if no page was ever shown."""
-    store = SqliteStore(source.project.labels_file)
+    store = open_store(source.project)
     try:
         works = {work.id: work for work in replay_assignments(store)}
         export = _Export(source, place, works)

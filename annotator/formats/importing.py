@@ -29,7 +29,7 @@ from annotator.items.ref_keys import RefIndex
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, make_printable, plural, shell_quoted
 from annotator.log.entries import Action, Entry
-from annotator.log.store import Store
+from annotator.log.store.protocol import Store
 from annotator.project import label_sets
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder

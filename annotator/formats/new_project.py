@@ -270,9 +270,9 @@ def _log_labels(new: NewProject, rows: Sequence[RefRow], timestamp: float) -> No
         if row.label
     ]
     if entries:
-        from annotator.log.store import SqliteStore
+        from annotator.log.store.open import open_store
 
-        store = SqliteStore(new.project.labels_file)
+        store = open_store(new.project)
         store.append(*entries)
         store.close()
     names = ", ".join(make_printable(name) for name in new.project.settings.names)

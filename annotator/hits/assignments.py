@@ -21,7 +21,7 @@ from annotator.hits.model import Hit, HitSet
 from annotator.hits.traces import PageTrace, replay_traces
 from annotator.items.atomic import read_file
 from annotator.items.refs import make_printable
-from annotator.log.store import Byproduct, ByproductStore
+from annotator.log.store.protocol import Byproduct, ByproductStore
 from annotator.project.project import ProjectFolder
 
 ASSIGN, BEGIN, DONE, WITHDRAW = "assign", "begin", "done", "withdraw"

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from annotator.errors import StoreError
-from annotator.log.store import Byproduct, ByproductStore
+from annotator.log.store.protocol import Byproduct, ByproductStore
 
 MOVES_HZ = 60
 """Maximum number of pointer positions kept per second on one image."""

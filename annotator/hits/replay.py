@@ -12,7 +12,7 @@ from annotator.hits.assignments import replay_assignments, worker_id
 from annotator.hits.traces import ImageTrace, PageTrace, replay_traces
 from annotator.items.refs import make_printable, shell_quoted
 from annotator.log.entries import Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.open import open_store
 from annotator.pages import Page, PageSource, SelectionMode
 from annotator.pages.page import Marks
 from annotator.pages.source import SubmittedPage
@@ -88,7 +88,7 @@ def find_replays(project: ProjectFolder, worker: str = "", hit: str = "") -> lis
     `worker` is a name or the id that stands for it.
     """
     names = {worker, worker_id(project, worker)} if worker else set()
-    store = SqliteStore(project.labels_file)
+    store = open_store(project)
     try:
         hits = {work.id: work.hit for work in replay_assignments(store)}
         found = [

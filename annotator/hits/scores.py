@@ -11,7 +11,7 @@ from annotator.hits.files import load_hit_sets
 from annotator.hits.model import HitSet
 from annotator.hits.traces import PageTrace
 from annotator.items.refs import format_share, make_printable, plural
-from annotator.log.store import ByproductStore
+from annotator.log.store.protocol import ByproductStore
 from annotator.project.project import ProjectFolder
 
 

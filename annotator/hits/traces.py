@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from annotator.hits.recorder import EVENTS, NOMINAL_CELL, PAGE
-from annotator.log.store import Byproduct, ByproductStore
+from annotator.log.store.protocol import Byproduct, ByproductStore
 
 Event = list[Any]
 

@@ -12,7 +12,7 @@ from annotator.hits.recorder import Recorder
 from annotator.hits.traces import PageTrace, find_trace, replay_traces
 from annotator.items.refs import make_printable, plural
 from annotator.log.entries import Entry
-from annotator.log.store import ByproductStore, SqliteStore
+from annotator.log.store.protocol import ByproductStore, ProjectStore
 from annotator.pages import Page, PageNotReady, PageSource, SelectionMode, answers_of_page
 from annotator.pages.source import SubmittedPage
 from annotator.project.project import ProjectFolder
@@ -262,7 +262,7 @@ def write_labels(
     )
 
 
-def write_missing_labels(project: ProjectFolder, store: SqliteStore, now: int) -> int:
+def write_missing_labels(project: ProjectFolder, store: ProjectStore, now: int) -> int:
     """Write the labels of submitted pages that a killed program did not write; return their number.
 
     Labels of HITs train the model like all others; they carry no propensity.

@@ -12,7 +12,8 @@ from annotator.errors import StoreError
 from annotator.items.refs import plural
 from annotator.learn.strategies import Pick
 from annotator.log.entries import Entry
-from annotator.log.store import Lease, Store, new_holder
+from annotator.log.store.holders import new_holder
+from annotator.log.store.protocol import Lease, Store
 from annotator.pages.journal import PageJournal
 from annotator.pages.page import (
     PER_PAGE,

@@ -19,7 +19,7 @@ from annotator.images import ImageFolder
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item
 from annotator.log.entries import LogState
-from annotator.log.store import load_log_state
+from annotator.log.store.open import load_log_state
 from annotator.project.clusters import cluster_members, write_clusters
 from annotator.project.item_pool import Priority, write_priorities
 from annotator.project.project import ProjectFolder
@@ -94,7 +94,7 @@ def find_item_clusters(
     clustering = cluster_vectors(
         vectors, method, count=count, eps=eps, min_size=min_size, seed=seed, progress=progress
     )
-    suggest = ClusterNamer(project, load_log_state(project.labels_file), namer)
+    suggest = ClusterNamer(project, load_log_state(project), namer)
     clusters = []
     for number in range(len(clustering)):
         inside = rows[clustering.items(number)]

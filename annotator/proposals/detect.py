@@ -26,7 +26,7 @@ from annotator.detection.results import DetectionAnswers
 from annotator.errors import ProjectError, bullet_list
 from annotator.items.refs import make_printable, plural
 from annotator.log.entries import Action, Entry, LogState, replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.open import open_store
 from annotator.project.item_pool import Priority, write_priorities
 from annotator.project.project import ProjectFolder
 from annotator.proposals.pictures import write_proposals_coco
@@ -276,7 +276,7 @@ def _accept_agreed(
     config: EnsembleConfig,
     timestamp: float,
 ) -> int:
-    store = SqliteStore(project.labels_file)
+    store = open_store(project)
     try:
         state = replay(store.entries())
         entries = _agreed_entries(project, state, agreed, config, timestamp)

@@ -25,7 +25,7 @@ from annotator.images import ImageFolder
 from annotator.items.atomic import write_atomically
 from annotator.items.refs import Item, make_printable
 from annotator.log.entries import LogState
-from annotator.log.store import load_log_state
+from annotator.log.store.open import load_log_state
 from annotator.project.clusters import NOISE_CLASS, read_clusters
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
@@ -165,7 +165,7 @@ def load_faces_document(
     Return it, and the images whose size cannot be read, each with its reason.
     """
     left_out: list[str] = []
-    state = load_log_state(project.labels_file)
+    state = load_log_state(project)
     return build_faces_document(project, state, seconds, left_out.append), left_out
 
 

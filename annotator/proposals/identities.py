@@ -23,7 +23,7 @@ from annotator.items.json_text import parse_json
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import plural
 from annotator.learn.rows import scale_to_unit
-from annotator.log.store import load_log_state
+from annotator.log.store.open import load_log_state
 from annotator.project.clusters import Clusters, cluster_members, read_clusters, write_clusters
 from annotator.project.project import ProjectFolder
 from annotator.proposals.faces import find_face_features, is_identity, read_faces
@@ -95,7 +95,7 @@ class FaceGroups:
                 unit, self.options.method, eps=self.eps, min_size=self.options.min_samples,
                 progress=progress,
             )  # fmt: skip
-            label = load_log_state(self.project.labels_file).label
+            label = load_log_state(self.project).label
             named = {row: str(label(r)) for row, r in enumerate(refs) if is_identity(label(r))}
             groups = keep_names_whole(found, named)
         write_clusters(self.project, cluster_members(refs, groups, [""] * len(groups)))

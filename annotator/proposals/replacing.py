@@ -18,7 +18,7 @@ from annotator.items.atomic import read_file, write_atomically
 from annotator.items.json_text import parse_json
 from annotator.items.refs import split_ref
 from annotator.items.text_files import read_rows
-from annotator.log.store import load_log_state
+from annotator.log.store.open import load_log_state
 from annotator.project.refs_csv import append_items, read_born_items
 from annotator.proposals.table import PROPOSAL_COLUMNS, ProposalRow, read_proposals
 
@@ -108,7 +108,7 @@ class ReplacedProposals:
 
 def read_judged_refs(project: ProjectFolder) -> set[str]:
     """Return the items with a label, skip, second opinion, flag or note."""
-    state = load_log_state(project.labels_file)
+    state = load_log_state(project)
     return {*state.standing, *state.opinions, *state.flagged, *state.notes}
 
 

@@ -22,7 +22,7 @@ from annotator.learn.tag_conflicts import find_tag_errors
 from annotator.log.agreement import measure_agreement
 from annotator.log.entries import PREDICTED, Action, Entry, LogState, is_settled
 from annotator.log.prequential import PrequentialScores, windowed_mean
-from annotator.log.store import SqliteStore
+from annotator.log.store.open import open_store
 from annotator.project.label_sets import name_decisions, set_probability
 from annotator.project.project import ProjectFolder
 from annotator.proposals import has_proposals
@@ -74,7 +74,7 @@ def collect_figures(
     state, whole, difficulty = LogState(), LogState(), PrequentialScores(tree.is_within)
     entries = list[Entry]()
     if project.labels_file.exists():
-        store = SqliteStore(project.labels_file)
+        store = open_store(project)
         for entry in store.entries():
             whole.apply(entry)
             if part is not None and entry.ref not in part.refs:

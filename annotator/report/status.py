@@ -19,7 +19,7 @@ from annotator.items.refs import (
 )
 from annotator.log.agreement import agreement_lines, measure_agreement
 from annotator.log.entries import Action, Entry, LogState, label_seconds, reviewed_labels
-from annotator.log.store import load_log_state
+from annotator.log.store.open import load_log_state
 from annotator.project.item_pool import load_refs
 from annotator.project.label_sets import NO_CLASS, count_classes
 from annotator.project.project import ProjectFolder
@@ -40,7 +40,7 @@ def project_status(
 
     Without `estimate`, the figures of the model are None.
     """
-    state = load_log_state(project.labels_file, only)
+    state = load_log_state(project, only)
     standing = [stack[-1] for stack in state.standing.values()]
     labels = [entry for entry in standing if entry.action is Action.LABEL]
     counts = _count_labels(labels, project.settings.multi_label)

@@ -24,7 +24,7 @@ from annotator.errors import ProjectError
 from annotator.items.atomic import Held, lock_file, read_file
 from annotator.items.refs import make_printable, shell_quoted
 from annotator.items.user_folders import data_folder
-from annotator.log.holders import find_process, is_dead, is_stopped, new_holder
+from annotator.log.store.holders import find_process, is_dead, is_stopped, new_holder
 
 TAKE_OVER = signal.SIGUSR1
 """The signal that asks a screen to end, because another terminal takes it over."""
@@ -46,7 +46,7 @@ class OpenScreen:
     folder: str
     """The folder that the command runs in."""
     holder: str
-    """The program that has the screen: see `annotator.log.holders`."""
+    """The program that has the screen: see `annotator.log.store.holders`."""
     terminal: str = ""
     host: str = ""
     at: float = 0.0

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from annotator.errors import StoreError
 from annotator.items.ref_table import RefTable
 from annotator.log.entries import Entry, entry_as_dict
-from annotator.log.store import SqliteStore
+from annotator.log.store.open import open_store
+from annotator.log.store.protocol import ProjectStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.clusters import Clusters, read_clusters
 from annotator.project.hooks import Hooks
 from annotator.project.item_pool import read_priorities
@@ -35,7 +37,7 @@ class OpenedSession:
     """A session on a project, with the log and the hooks that it writes to."""
 
     session: LabelSession
-    store: SqliteStore
+    store: ProjectStore
     hooks: Hooks
     """The hooks stay open after `close`; their own `close` waits for running commands."""
 
@@ -87,7 +89,7 @@ def open_session(
     def send_label(entry: Entry) -> None:
         hooks.send("on_label", entry_as_dict(entry))
 
-    store = SqliteStore(project.labels_file)
+    store = open_store(project)
     behind = settings.ahead if ahead is None else ahead
     try:
         session = LabelSession(
@@ -105,7 +107,7 @@ def open_session(
 
 
 def _count_abandoned(
-    store: SqliteStore, annotator: str, holder: str | None, clock: Callable[[], float]
+    store: ProjectStore, annotator: str, holder: str | None, clock: Callable[[], float]
 ) -> int:
     """Release what `holder` leased before, and return how many items are to be resumed."""
     if holder is None:

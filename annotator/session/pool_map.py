@@ -16,7 +16,7 @@ from annotator.items.atomic import read_file, write_atomically
 from annotator.items.ref_table import RefTable
 from annotator.learn.model import Model
 from annotator.learn.plane import project_to_plane
-from annotator.log.store import load_log_state
+from annotator.log.store.open import load_log_state
 from annotator.project.label_sets import name_decisions
 from annotator.project.project import ProjectFolder
 from annotator.session.pool_features import PoolFeatures
@@ -180,7 +180,7 @@ def group_by_project(
     project: ProjectFolder, pool_map: PoolMap, features: PoolFeatures, refs: RefTable
 ) -> MapGroups:
     """Return what each point is by the project's labels, and by a model if there are enough."""
-    state = load_log_state(project.labels_file)
+    state = load_log_state(project)
     labels = {last.ref: str(last.label) for _, last in state.labels()}
     try:
         fitted = fit(project, state)

@@ -13,7 +13,8 @@ from annotator.errors import StoreError
 from annotator.items.ref_table import RefTable
 from annotator.learn.strategies import Pick
 from annotator.log.agreement import REPEAT
-from annotator.log.store import Lease, Store, new_holder
+from annotator.log.store.holders import new_holder
+from annotator.log.store.protocol import Lease, Store
 
 if TYPE_CHECKING:
     from annotator.log.entries import Entry

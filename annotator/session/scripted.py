@@ -12,7 +12,7 @@ from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, make_printable, plural
 from annotator.log.entries import LogState, replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.protocol import ProjectStore
 from annotator.project import label_sets
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
@@ -132,7 +132,7 @@ def resolve_class(project: ProjectFolder, label: str) -> str:
     return found
 
 
-def labelled_by_others(store: SqliteStore, annotator: str, refs: RefTable) -> list[str]:
+def labelled_by_others(store: ProjectStore, annotator: str, refs: RefTable) -> list[str]:
     """Return the items whose label another person gave, in the pool's order."""
     state: LogState = replay(store.entries())
     wanted = [

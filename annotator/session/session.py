@@ -20,7 +20,7 @@ from annotator.items.refs import Item
 from annotator.log.agreement import REPEAT, RepeatSampler, is_repeat, latest_answer
 from annotator.log.entries import CORRECTION, Action, Entry, OwnOpinions
 from annotator.log.prequential import is_equal
-from annotator.log.writer import LogWriter
+from annotator.log.store.writer import LogWriter
 from annotator.project.class_tree import ClassTree
 from annotator.project.label_sets import check_labels, class_probabilities
 from annotator.session.learner import Learner, Prior, StrategyChoice
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from annotator.features.store import FeatureStore
     from annotator.learn.ranking import Ranking, Snapshot
     from annotator.learn.strategies import Pick
-    from annotator.log.store import Store
+    from annotator.log.store.protocol import ProjectStore
     from annotator.project.clusters import Clusters
 
 
@@ -42,7 +42,7 @@ class LabelSession:
 
     def __init__(
         self,
-        store: Store,
+        store: ProjectStore,
         classes: Sequence[str],
         *,
         annotator: str,

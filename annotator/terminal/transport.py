@@ -70,9 +70,7 @@ _REPLY = re.compile(
 """Graphics replies, and the answers to `build_query` that no part of an app reads."""
 _STARTS = "\x1b_G", "\x1bP>"
 """The starts of replies that no key begins with."""
-_BEGUN = re.compile(
-    r"\x1b(?:[_P]|(?:_G|P[>\d])[^\x1b]{0,4096}\x1b?|\[[?<]?[\d;:]{0,64})?\Z"
-)
+_BEGUN = re.compile(r"\x1b(?:[_P]|(?:_G|P[>\d])[^\x1b]{0,4096}\x1b?|\[[?<]?[\d;:]{0,64})?\Z")
 """The start of a reply, or what may be one, at the end of what has come."""
 _MOST_FLUSHES = 250
 _FORGOTTEN = 10
@@ -96,7 +94,7 @@ class ReplyFilter:
         Other replies are left out.
         """
         if (self._passed + text).startswith(_STARTS):
-            text = self._passed + text  # the escape was no key
+            text = self._passed + text  # the escape began a reply
         text, end = self._held + text, 0
         for found in _REPLY.finditer(text):
             if found.start() > end:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from annotator.log.store import load_log_state
+from annotator.log.store.open import load_log_state
 from annotator.project.project import ProjectFolder
 from annotator.session.check import open_check
 from tests.cli.command_line import bad, good
@@ -23,7 +23,7 @@ def test_without_a_terminal_it_asks_nothing_and_freezes_nothing(project: Project
 
 
 def test_show_prints_the_result_so_far(project: ProjectFolder) -> None:
-    check = open_check(project, load_log_state(project.labels_file))
+    check = open_check(project, load_log_state(project))
     ask(project, check, 40)
     text = good("check", project.folder, "--show")
     assert "40 checked" in text and "crack:" in text and "annotator check" in text
@@ -39,7 +39,7 @@ def test_show_prints_the_result_so_far(project: ProjectFolder) -> None:
 
 
 def test_the_exit_status_says_if_the_rules_are_met(project: ProjectFolder) -> None:
-    ask(project, open_check(project, load_log_state(project.labels_file)), 60)
+    ask(project, open_check(project, load_log_state(project)), 60)
     rules = ["check", project.folder, "--show", "--json", "--max-error", "0.9"]
     assert json.loads(good(*rules))["done"]
     bad(*rules, "--min-found", "crack=0.99")
@@ -57,6 +57,6 @@ def test_the_labels_of_a_check_enter_the_estimate_of_the_pool(tmp_path: Path) ->
     project = make(tmp_path, (ClassInfo("ok"), ClassInfo("crack")))
     write(project, {f"{n:03}.jpg": truth(f"{n:03}.jpg") for n in range(60)}, picked_by="import")
     assert json.loads(good("status", project.folder, "--json"))["estimate"] is None
-    ask(project, open_check(project, load_log_state(project.labels_file)), 30)
+    ask(project, open_check(project, load_log_state(project)), 30)
     found = json.loads(good("status", project.folder, "--json"))["estimate"]
     assert found["labels"] == 30 and found["n_eff"] == pytest.approx(30)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from tests.time_limits import PATIENCE

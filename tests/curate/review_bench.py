@@ -15,7 +15,7 @@ from annotator.features.store import FeatureStore
 from annotator.images import near_duplicates
 from annotator.items.ref_table import RefTable
 from annotator.log.entries import Action, Entry, LogState, replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings

@@ -19,7 +19,7 @@ from annotator.errors import ProjectError
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.log.entries import replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from annotator.session.mode import SessionMode

@@ -18,7 +18,7 @@ from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.learn.ranking import learn
 from annotator.log.entries import LogState, replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project import item_pool
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings

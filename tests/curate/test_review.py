@@ -21,7 +21,7 @@ from annotator.images import ImageFolder, near_duplicates
 from annotator.items.ref_table import RefTable
 from annotator.learn.label_conflicts import find_likely_errors, measure_doubts
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.session.session import LabelSession
 from tests.curate.review_bench import Bench, truth

@@ -15,7 +15,7 @@ from annotator.detection.proposal import Proposal
 from annotator.images import near_duplicates
 from annotator.items.refs import Item
 from annotator.log.entries import Action, Entry, replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings

@@ -18,7 +18,7 @@ from annotator.features.store import FeatureStore
 from annotator.features.text import TextTower
 from annotator.items.ref_table import RefTable
 from annotator.log.entries import Action, Entry, LogState, replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from annotator.session.pool_features import PoolFeatures

@@ -20,7 +20,7 @@ from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Box, Item
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.pages import PageOrder, PageRequest, SelectionMode
 from annotator.pages.browse import BrowseSource
 from annotator.project.clusters import Clusters, read_clusters

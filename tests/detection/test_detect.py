@@ -27,7 +27,7 @@ from annotator.detection.passes import DetectionPasses, make_tiles, merge_tiles
 from annotator.detection.results import DetectionCache, ImageDetections
 from annotator.errors import ExtraMissing, FeatureError
 from annotator.log.entries import replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.item_pool import read_priorities
 from annotator.project.project import ProjectFolder
 from annotator.proposals import read_proposals

@@ -22,7 +22,7 @@ from annotator.errors import ExtraMissing, FeatureError
 from annotator.images import ImageFolder
 from annotator.items.refs import Box, Item
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from annotator.proposals import read_proposals

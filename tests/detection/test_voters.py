@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from annotator.cli.app import app
 from annotator.detection.boxes_file import read_boxes_file
 from annotator.errors import AnnotatorError, FeatureError, ProjectError, RefError
-from annotator.log.store import load_log_state
+from annotator.log.store.open import load_log_state
 from annotator.project.project import ProjectFolder
 from annotator.proposals import load_proposal_prior, read_proposals
 from tests.detection import detector_checkpoints as checkpoints
@@ -69,7 +69,7 @@ def test_coco_results_are_proposals_with_their_scores(photos: Path, tmp_path: Pa
         ("b.png#xywh=1,2,30,20", 0.2, "cat", "results.json"),
     ]
     assert told["images"] == 2 and "1 in images that the project does not hold" in str(told)
-    assert not load_log_state(project.labels_file).standing  # scores are not labels
+    assert not load_log_state(project).standing  # scores are not labels
     said = _run("proposals", project.folder)
     assert "results.json" in said.stdout
     with pytest.raises(RefError, match="--instances"):

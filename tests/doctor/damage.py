@@ -19,7 +19,8 @@ from PIL import Image
 from annotator.cli.app import app
 from annotator.errors import AnnotatorError
 from annotator.log.entries import Action, Entry
-from annotator.log.store import Byproduct, SqliteStore
+from annotator.log.store.protocol import Byproduct
+from annotator.log.store.sqlite import SqliteStore
 
 COMMANDS = (
     "status P",

@@ -17,7 +17,7 @@ from annotator.doctor import Finding, examine_setup, format_findings
 from annotator.features.growing import FeatureWriter
 from annotator.items.ref_table import RefTable
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 

@@ -20,7 +20,8 @@ from annotator.doctor.repair import repair_project
 from annotator.errors import AnnotatorError, StoreError
 from annotator.formats import new_project
 from annotator.log.entries import Action, Entry
-from annotator.log.store import Byproduct, SqliteStore
+from annotator.log.store.protocol import Byproduct
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from annotator.project.refs_sum import accept_refs, describe_change

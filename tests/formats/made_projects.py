@@ -19,7 +19,7 @@ from annotator.formats.reading import ImportContext
 from annotator.formats.source import ExportOptions, ExportSource
 from annotator.items.refs import Item
 from annotator.log.entries import Action, Entry, replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.item_pool import load_refs as load_pool
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings

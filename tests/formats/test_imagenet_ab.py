@@ -19,7 +19,7 @@ from annotator.hits.files import save_hit_set
 from annotator.hits.model import Hit, HitClass, HitImage, HitPage, HitSet
 from annotator.hits.recorder import PageShown, PageTile, Recorder, TerminalWindow
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 

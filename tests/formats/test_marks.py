@@ -12,7 +12,7 @@ import pytest
 
 from annotator.formats.format import load_format
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.project import ProjectFolder
 from tests.formats import made_projects as samples
 

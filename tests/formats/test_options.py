@@ -17,7 +17,7 @@ from annotator.formats.source import ExportOptions, ExportSource
 from annotator.formats.splits import assign_splits, parse_splits
 from annotator.items.refs import Item
 from annotator.log.entries import Action, Entry, replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from tests.formats import made_projects as samples

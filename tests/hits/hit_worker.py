@@ -12,7 +12,7 @@ from annotator.hits.model import VERSIONS, HitSet
 from annotator.hits.recorder import PageShown, PageTile, Recorder, TerminalWindow
 from annotator.hits.work import HitSource
 from annotator.log.entries import replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.pages import Page
 from annotator.project.project import ProjectFolder
 from annotator.session.session import LabelSession

@@ -13,7 +13,8 @@ from annotator.hits.assignments import worker_id
 from annotator.hits.recorder import PageShown, PageTile, Recorder, TerminalWindow
 from annotator.hits.traces import PageTrace, replay_traces
 from annotator.log.entries import Action, Entry
-from annotator.log.store import Byproduct, SqliteStore
+from annotator.log.store.protocol import Byproduct
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 
@@ -114,7 +115,8 @@ import os, sys, time
 from annotator.hits.recorder import PageShown, Recorder, TerminalWindow, PageTile
 from annotator.hits.traces import PageTrace, replay_traces
 from annotator.hits.assignments import worker_id
-from annotator.log.store import Byproduct, SqliteStore
+from annotator.log.store.protocol import Byproduct
+from annotator.log.store.sqlite import SqliteStore
 recorder = Recorder(SqliteStore(sys.argv[1]), "w")
 tiles = [PageTile(str(n), f"{n}.jpg") for n in range(48)]
 recorder.page_shown(PageShown(0), tiles, TerminalWindow(80, 24))

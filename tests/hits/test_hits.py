@@ -16,7 +16,7 @@ from annotator.hits.scores import decide_assignments, gold_answers, hits_status
 from annotator.hits.traces import replay_traces
 from annotator.hits.work import write_missing_labels
 from annotator.log.entries import Action, Entry, replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.pages import PageNotReady
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from tests.items.kill_steps import import_commands, run_killed
 
 IMAGES = 10

@@ -15,9 +15,9 @@ from annotator.formats.reading import read_text
 from annotator.items.atomic import read_file
 from annotator.items.json_text import parse_json
 from annotator.items.text_files import open_text, read_json_lines
-from annotator.log.last_row import read_last_row
-from annotator.log.schema import OddFileError
-from annotator.log.store import SqliteStore, load_log_state
+from annotator.log.store.last_row import read_last_row
+from annotator.log.store.schema import OddFileError
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.refs_sum import describe_change
 from annotator.project.settings import read_toml
 
@@ -93,7 +93,7 @@ def test_a_log_with_something_else_beside_it(kind: str, beside: str, tmp_path: P
 def test_a_log_on_a_disk_that_is_not_mounted_is_not_empty(tmp_path: Path) -> None:
     (tmp_path / "labels.db").symlink_to("unmounted/labels.db")
     with pytest.raises(OddFileError, match="is a link, and its target is not there"):
-        load_log_state(tmp_path / "labels.db")
+        SqliteStore(tmp_path / "labels.db")
 
 
 @pytest.mark.parametrize("text", [b"[" * 200_000, b'{"a":' * 100_000, b"9" * 5000, b"", b"\xff"])

@@ -13,7 +13,7 @@ from annotator.log.agreement import (
     measure_agreement,
 )
 from annotator.log.entries import Action, Entry, LogState, replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.class_tree import ClassTree
 from annotator.session.mode import SessionMode
 from annotator.session.session import LabelSession

@@ -11,7 +11,8 @@ import pytest
 from annotator.doctor.repair import repair_project
 from annotator.errors import StoreError
 from annotator.log.entries import Action, Entry
-from annotator.log.store import Byproduct, SqliteStore, load_log_state
+from annotator.log.store.protocol import Byproduct
+from annotator.log.store.sqlite import SqliteStore
 
 ROWS = [
     Entry(0, 1.7e9, "ann", Action.LABEL, "a.png", "good", {"good": 0.5}, "ridge@1", "random",
@@ -120,7 +121,7 @@ def test_rows_lost_with_the_write_ahead_log_are_counted_and_found(
 def test_a_log_cut_to_nothing_is_refused_and_one_that_is_removed_starts_anew(path: Path) -> None:
     path.write_bytes(b"")
     with pytest.raises(StoreError, match=r"ends with row 0, and 6 rows .* gone.*--repair"):
-        load_log_state(path)
+        SqliteStore(path)
     path.unlink()
     with closing(SqliteStore(path)) as store:
         assert store.append(ROWS[0])[0].seq == 1

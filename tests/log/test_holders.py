@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from annotator.log.holders import is_dead, new_holder
+from annotator.log.store.holders import is_dead, new_holder
 
-OTHER = "import annotator.log.holders as h; print(h.new_holder(), flush=True); input()"
+OTHER = "import annotator.log.store.holders as h; print(h.new_holder(), flush=True); input()"
 
 
 def test_a_process_here_is_alive_until_it_ends() -> None:

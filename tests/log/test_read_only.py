@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from annotator.errors import StoreError
-from annotator.log import schema
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store import schema
+from annotator.log.store.sqlite import SqliteStore
 
 
 @pytest.mark.parametrize("in_use", [False, True], ids=["complete", "with a write-ahead log"])

@@ -9,7 +9,8 @@ import pytest
 
 from annotator.errors import StoreError
 from annotator.log.entries import Action, Entry
-from annotator.log.store import Byproduct, Lease, SqliteStore
+from annotator.log.store.protocol import Byproduct, Lease
+from annotator.log.store.sqlite import SqliteStore
 
 ODD_ROWS = (
     "action='frobnicate'",

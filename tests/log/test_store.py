@@ -17,7 +17,10 @@ import pytest
 
 from annotator.errors import StoreError
 from annotator.log.entries import Action, Entry
-from annotator.log.store import Lease, SqliteStore, file_system_type, new_holder
+from annotator.log.store.file_system import file_system_type
+from annotator.log.store.holders import new_holder
+from annotator.log.store.protocol import Lease
+from annotator.log.store.sqlite import SqliteStore
 
 
 @pytest.fixture
@@ -93,7 +96,7 @@ _FULL_DISK = """
 import sys, resource
 from annotator.errors import StoreError
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 store = SqliteStore(sys.argv[1])
 done = 0
 try:
@@ -109,12 +112,13 @@ except StoreError as error:
 _READ_ON_A_FULL_DISK = """
 import resource, signal, sys
 from annotator.errors import StoreError
-from annotator.log.store import SqliteStore, load_log_state
+from annotator.log.entries import replay
+from annotator.log.store.sqlite import SqliteStore
 from pathlib import Path
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 path = Path(sys.argv[1])
-print(load_log_state(path).seq)
+print(replay(SqliteStore(path).entries()).seq)
 try:
     SqliteStore(path).append_many([])
 except StoreError as error:
@@ -161,7 +165,7 @@ _MANY = """
 import sys
 from annotator.errors import StoreError
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 store = SqliteStore(sys.argv[1])
 rows = (Entry(0, 0.0, "ann", Action.LABEL, f"image-{n}.jpg", "ok") for n in range(9000))
 try:
@@ -204,7 +208,7 @@ def test_others_label_while_many_rows_are_made_ready(path: Path) -> None:
 _LABELLER = """
 import sys
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 store = SqliteStore(sys.argv[1])
 for n in range(60):
     store.append(Entry(0, 0.0, sys.argv[2], Action.LABEL, f"{sys.argv[2]}-{n}", "ok"))
@@ -212,7 +216,7 @@ for n in range(60):
 _KILLED = """
 import os, random, signal, sys, time
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 
 def label_for_ever(name, pipe):
     store = SqliteStore(sys.argv[1])
@@ -297,7 +301,7 @@ def test_two_writers_at_once_lose_nothing(path: Path) -> None:
 
 _OPENED_AT_ONCE = """
 import os, sys
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 for number in range(30):
     children = []
     for _ in range(8):
@@ -317,7 +321,7 @@ _REFUSED = """
 import ctypes, sqlite3, sys
 from annotator.errors import StoreError
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 store = SqliteStore(sys.argv[1])
 names = [f"{at}.png" for at in range(int(sys.argv[2]))]
 rows = [Entry(0, 1.0, "ann", Action.LABEL, name, "x" * 2000) for name in names]

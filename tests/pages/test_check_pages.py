@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.pages import SelectionMode
 from annotator.pages.check import CheckSource
 from annotator.project.item_pool import load_refs

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.pages import BrowseSource, Page, SelectionMode
 from annotator.pages.journal import PageJournal
 from annotator.session.session import LabelSession

@@ -8,7 +8,7 @@ import pytest
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.learn.ranking import learn
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.pages import BrowseSource, Page, PageOrder, PageRequest, SelectionMode
 from annotator.session.session import LabelSession
 

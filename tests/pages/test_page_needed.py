@@ -15,7 +15,7 @@ from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.learn.ranking import learn
 from annotator.learn.remaining_work import within_allowance
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.pages import BrowseSource, Page, PageOrder, PageRequest, SelectionMode
 from annotator.pages.orders import AIMED_DOUBT, rows_needing_review
 from annotator.project.class_tree import ClassTree

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from annotator.errors import RefError
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.clusters import read_clusters
 from annotator.project.item_pool import Priority, read_priorities, write_priorities
 from annotator.project.project import ProjectFolder

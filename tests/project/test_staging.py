@@ -11,7 +11,7 @@ from PIL import Image
 
 from annotator.errors import ProjectError
 from annotator.formats.new_project import create_from_refs
-from annotator.log.store import load_log_state
+from annotator.log.store.open import load_log_state
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder, is_project
 from annotator.project.settings import ClassInfo, Settings
@@ -59,7 +59,7 @@ def test_init_works_again_wherever_it_is_killed(
         if not is_project(folder):
             make()
         assert list(load_refs(ProjectFolder.open(folder))) == [f"{name}.png" for name in "abcd"]
-        assert len(load_log_state(folder / "labels.db").standing) == 3
+        assert len(load_log_state(ProjectFolder.open(folder)).standing) == 3
         assert place != "used" or (folder / "notes.txt").read_text() == "mine"
         assert [path.name for path in folder.parent.iterdir() if not killed] in ([], ["p"])
         if not killed:

@@ -9,7 +9,7 @@ from PIL import Image
 from annotator.detection.proposal import Proposal
 from annotator.items.refs import Box, Item
 from annotator.log.entries import Action, Entry, LogState, replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.proposals import ProposalWriter
 

@@ -16,7 +16,7 @@ from annotator.detection.detections import iou
 from annotator.detection.proposal import Proposal, ProposalMember, clip_box, suppress_overlaps
 from annotator.errors import ProjectError, RefError
 from annotator.items.refs import Box, Item, format_box, parse_box
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings

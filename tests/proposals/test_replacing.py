@@ -14,7 +14,7 @@ from annotator.detection.detections import Detections
 from annotator.detection.ensemble import EnsembleConfig, EnsembleModel, fuse_images
 from annotator.detection.results import DetectionCache, ImageDetections
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings

@@ -25,7 +25,7 @@ from annotator.items.ref_table import RefTable
 from annotator.items.refs import format_percent
 from annotator.learn.error_estimate import ErrorEstimate
 from annotator.log.entries import replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings

@@ -14,7 +14,7 @@ from PIL import Image
 
 from annotator.curate.search import Searcher
 from annotator.features.store import FeatureStore
-from annotator.log.store import load_log_state
+from annotator.log.store.open import load_log_state
 from annotator.project.classes import ClassInfo
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
@@ -75,7 +75,7 @@ def test_every_slice_holds_what_its_query_finds(made: Path) -> None:
     assert groups["folder"].queries == ("path:site1/*", "path:site2/*")
     for group in groups.values():
         for place, query in enumerate(group.queries):
-            found = searcher.find(query, load_log_state(project.labels_file)).rows
+            found = searcher.find(query, load_log_state(project)).rows
             assert found.tolist() == np.flatnonzero(group.codes == place).tolist(), query
 
 
@@ -89,7 +89,7 @@ def test_sizes_that_a_table_states_are_slices_before_anything_is_measured(tmp_pa
     assert len(size.names) == 4 and (size.codes >= 0).all()
     searcher = Searcher(refs, project=project)
     for place, query in enumerate(size.queries):
-        found = searcher.find(query, load_log_state(project.labels_file)).rows
+        found = searcher.find(query, load_log_state(project)).rows
         assert found.tolist() == np.flatnonzero(size.codes == place).tolist(), query
 
 

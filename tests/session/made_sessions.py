@@ -8,7 +8,7 @@ import numpy as np
 
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.session.session import LabelSession
 
 CLASSES = ("ok", "defect")

@@ -12,7 +12,8 @@ from annotator.errors import FeatureError, ProjectError
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.log.entries import Action, Entry, LogState, replay
-from annotator.log.store import SqliteStore, load_log_state
+from annotator.log.store.open import load_log_state
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder, append_classes
 from annotator.project.settings import ClassInfo, Settings
@@ -53,7 +54,7 @@ def write(project: ProjectFolder, answers: dict[str, str | None], **fields: obje
 
 
 def state_of(project: ProjectFolder) -> LogState:
-    return load_log_state(project.labels_file)
+    return load_log_state(project)
 
 
 @pytest.fixture

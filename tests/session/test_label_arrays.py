@@ -10,7 +10,7 @@ import pytest
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.session.learner import StrategyChoice
 from annotator.session.session import LabelSession
 

@@ -11,7 +11,7 @@ import pytest
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.learn.ranking import learn
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.session.learner import StrategyChoice
 from annotator.session.session import LabelSession
 from tests.session.made_sessions import CLASSES, Clock, answer, features_of, session_on, step, truth

@@ -13,7 +13,7 @@ from PIL import Image
 import annotator
 from annotator.formats import new_project
 from annotator.items.ref_table import RefTable
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.settings import ClassInfo, Settings
 from annotator.session.session import LabelSession
 

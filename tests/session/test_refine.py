@@ -9,7 +9,7 @@ import pytest
 
 from annotator.errors import ProjectError
 from annotator.log.entries import Entry, replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.class_tree import ClassTree, expand_paths
 from annotator.project.classes import ClassInfo
 from annotator.project.project import ProjectFolder

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from annotator.errors import StoreError
 from annotator.items.ref_table import RefTable
 from annotator.log.entries import Action
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.session.learner import StrategyChoice
 from annotator.session.session import LabelSession
 from tests.session.made_sessions import CLASSES, Clock, answer, features_of, session_on, step, truth

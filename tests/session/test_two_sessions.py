@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.session.session import LabelSession
 
 

@@ -19,7 +19,7 @@ from textual.timer import Timer
 from annotator.features.growing import FeatureWriter
 from annotator.items.ref_table import RefTable
 from annotator.log.entries import Entry, LogState, replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from annotator.terminal.caps import Technique, TerminalCapabilities

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.project import SETTINGS_FILE, ProjectFolder
 from tests.terminal.memory_terminal import Screen
 from tests.terminal.program_on_pty import ROOT, Running

@@ -17,7 +17,7 @@ import pytest
 from annotator.hits.files import save_hit_set
 from annotator.hits.make import HitRecipe, make_hits
 from annotator.log.entries import Action, Entry, replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.clusters import ClusterMember, write_clusters
 from annotator.project.project import ProjectFolder
 from tests.terminal.program_on_pty import Running

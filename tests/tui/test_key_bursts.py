@@ -19,7 +19,7 @@ from annotator.hits.assignments import Assignments, SubmitChecks
 from annotator.hits.files import save_hit_set
 from annotator.hits.make import HitRecipe, make_hits
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.pages import PageRequest, SelectionMode
 from annotator.project.clusters import ClusterMember, write_clusters
 from annotator.project.project import ProjectFolder

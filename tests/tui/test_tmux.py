@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from annotator.log.entries import Entry, replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from tests.tui.tmux_terminal import Tmux, state

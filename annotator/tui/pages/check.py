@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from annotator.errors import AnnotatorError
 from annotator.items.refs import make_printable
-from annotator.log.store import load_log_state
+from annotator.log.store.open import load_log_state
 from annotator.pages import PER_PAGE
 from annotator.pages.check import CheckSource
 from annotator.session.check import Check, open_check
@@ -36,7 +36,7 @@ def choose_check(host: ScreenHost) -> None:
         project = host.project
 
         def begin() -> Check:
-            return open_check(project, load_log_state(project.labels_file), new=request.new)
+            return open_check(project, load_log_state(project), new=request.new)
 
         def show(check: Check | AnnotatorError | None) -> None:
             if isinstance(check, AnnotatorError):

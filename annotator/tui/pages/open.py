@@ -12,7 +12,7 @@ from annotator.hits.recorder import Recorder
 from annotator.hits.replay import PageReplay, ReplaySource
 from annotator.hits.work import HitSource
 from annotator.items.refs import make_printable, plural
-from annotator.log.store import SqliteStore
+from annotator.log.store.open import open_store
 from annotator.pages import (
     BrowseSource,
     PageOrder,
@@ -66,9 +66,7 @@ def open_pages(
     source = BrowseSource(
         session, request, project.settings.classes, journal, lambda: host.awaited_work
     )
-    recorder = None
-    if isinstance(session.store, SqliteStore):
-        recorder = Recorder(session.store, worker_id(project, session.annotator))
+    recorder = Recorder(session.store, worker_id(project, session.annotator))
     screen = PageScreen(
         source, project, session, host.caps, host.pacer, per_page=request.per_page,
         prediction=not host.hides_prediction, recorder=recorder,
@@ -131,7 +129,7 @@ def hit_opener(
     """
 
     def open_first(host: ScreenHost) -> None:
-        store = SqliteStore(host.project.labels_file)
+        store = open_store(host.project)
         assignments = Assignments(store, epoch_ms)
         standing = assignments.assignments(hits.name)
         assignment = next(one for one in standing if one.id == assignment_id)

@@ -16,7 +16,7 @@ from Xlib import X
 from Xlib.ext import xtest
 
 from annotator.log.entries import Action
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from annotator.terminal.sheet import Spot, lay_out_grid

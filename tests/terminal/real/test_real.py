@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from tests.terminal.real.real_terminals import TRIXIE, Pixels, Real, missing, opened
 from tests.time_limits import PATIENCE
 

@@ -180,7 +180,7 @@ def test_the_slices_are_followed_by_what_to_think_of_them_once(expected: float, 
 async def test_the_curves_follow_what_others_label(
     make: Any, opened: Any, give_features: Any
 ) -> None:
-    from annotator.log.store import SqliteStore
+    from annotator.log.store.sqlite import SqliteStore
     from annotator.session.session import LabelSession
 
     project = make(20)

@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 
 from annotator.curate.finish import Audit, begin_audit
 from annotator.log.entries import replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.tui.app import LabelApp

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from annotator.log.store import load_log_state
+from annotator.log.store.open import load_log_state
 from annotator.project.project import ProjectFolder
 from annotator.session.check import Check, open_check
 from annotator.session.check_result import StopRules
@@ -40,8 +40,8 @@ def project(make: Any, give_features: Any, truth: Any) -> ProjectFolder:
 
 
 def _sample(project: ProjectFolder, rules: StopRules | None = None) -> tuple[Check, ItemSample]:
-    check = open_check(project, load_log_state(project.labels_file), rules=rules)
-    check.choose_refs(load_log_state(project.labels_file))
+    check = open_check(project, load_log_state(project), rules=rules)
+    check.choose_refs(load_log_state(project))
     return check, ItemSample(check.name, check.refs, "", check.is_over, check)
 
 
@@ -62,7 +62,7 @@ async def test_it_asks_blind_in_order_and_shows_the_error(
             await desk.press("backspace")
             await desk.sees("11 checked")
             assert desk.current == check.frozen.refs[11]
-    assert check.result(load_log_state(project.labels_file)).checked == 11
+    assert check.result(load_log_state(project)).checked == 11
 
 
 async def test_a_rule_that_is_met_ends_it_and_an_undo_resumes_it(
@@ -147,6 +147,6 @@ def test_a_killed_check_resumes_where_it_was(
     os.kill(screen.pid(), signal.SIGKILL)
     screen.until(lambda: "5 checked" in screen.text)
     asked = [row.ref for row in log(project)[30:]]
-    check = open_check(project, load_log_state(project.labels_file))
+    check = open_check(project, load_log_state(project))
     assert tuple(asked) == check.frozen.refs[:5]
     screen.until(lambda: screen.named == check.frozen.refs[5])

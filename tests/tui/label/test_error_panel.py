@@ -15,7 +15,7 @@ from annotator.learn.error_estimate import ErrorEstimate, Interval
 from annotator.learn.ranking import learn
 from annotator.learn.stopping import EstimatePoint, StoppingAdvice
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.session.learner import StrategyChoice
 from annotator.session.progress import Progress
 from annotator.session.session import LabelSession

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.class_tree import expand_paths
 from annotator.project.classes import ClassInfo
 from annotator.project.project import ProjectFolder

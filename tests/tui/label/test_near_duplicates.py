@@ -11,7 +11,7 @@ from PIL import Image
 
 from annotator.images import ImageFolder, near_duplicates
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 

@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 
 from annotator.curate.finish_set import SetAudit, SetPromise, begin_set_audit
 from annotator.log.entries import Action, Entry, replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.session.price_list import OFFERED_ERRORS, AuditOffer, PriceList
 from annotator.terminal.caps import Technique, TerminalCapabilities

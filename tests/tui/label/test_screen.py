@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from annotator.errors import ProjectError, RefError
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.settings import ClassInfo
 from annotator.session.session import LabelSession
 

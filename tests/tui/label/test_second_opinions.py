@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from annotator.log.entries import Action, Entry, replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.tui.launch import ItemSample, prepare_label_app

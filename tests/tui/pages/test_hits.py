@@ -22,7 +22,7 @@ from annotator.hits.model import HitSet
 from annotator.hits.replay import find_replays
 from annotator.hits.traces import PageTrace, replay_traces
 from annotator.log.entries import Action, Entry, replay
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.tui.app import LabelApp

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.project import ProjectFolder
 from tests.tui.tmux_terminal import Tmux
 

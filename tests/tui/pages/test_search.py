@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from annotator.log.entries import Action, Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 
 WIDE = (120, 40)
 

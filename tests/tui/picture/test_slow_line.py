@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from annotator.log.entries import Entry
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from tests.terminal.memory_terminal import Screen
 from tests.terminal.program_on_pty import Running
 from tests.time_limits import PATIENCE

@@ -9,7 +9,7 @@ import numpy as np
 
 from annotator.features.growing import FeatureWriter
 from annotator.items.ref_table import RefTable
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.session.session import LabelSession
 from annotator.tui.rapid.text import RapidMode, StreamQuestion

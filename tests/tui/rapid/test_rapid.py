@@ -12,7 +12,7 @@ import pytest
 from textual import events
 from textual.pilot import Pilot
 
-from annotator.log.store import SqliteStore
+from annotator.log.store.sqlite import SqliteStore
 from annotator.pages.key_delay import KeyDelay
 from annotator.project.project import ProjectFolder
 from annotator.session.session import LabelSession

@@ -19,9 +19,9 @@ from typing import Any
 from annotator.errors import StoreError
 from annotator.items.atomic import read_file
 from annotator.items.refs import make_printable
-from annotator.log.last_row import read_last_row
-from annotator.log.row_checks import OddRow
-from annotator.log.schema import (
+from annotator.log.store.last_row import read_last_row
+from annotator.log.store.row_checks import OddRow
+from annotator.log.store.schema import (
     COLUMNS,
     INSERT_ROW,
     WAL_ASIDE,
@@ -30,7 +30,7 @@ from annotator.log.schema import (
     row_to_entry,
     select_rows,
 )
-from annotator.log.store import row_to_byproduct
+from annotator.log.store.sqlite import row_to_byproduct
 
 _PAGE_SIZE, _WAL_HEADER, _FRAME_HEADER = 4096, 32, 24
 _REALS = {"log": (1, 9), "byproducts": ()}

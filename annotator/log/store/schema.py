@@ -20,7 +20,7 @@ from annotator.errors import StoreError
 from annotator.items.atomic import describe_dead_link
 from annotator.items.refs import make_printable, plural, shell_quoted
 from annotator.log.entries import Entry
-from annotator.log.row_checks import (
+from annotator.log.store.row_checks import (
     OddRow,
     check_extra,
     check_proba,

@@ -8,7 +8,7 @@ from typing import Any
 
 from annotator.log.entries import Action, Entry, LogState
 from annotator.log.prequential import IsWithin, PrequentialScores, is_equal
-from annotator.log.store import DecidedMeanwhile, Store
+from annotator.log.store.protocol import DecidedMeanwhile, Store
 
 EntryCallback = Callable[[Entry], object]
 

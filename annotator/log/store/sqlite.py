@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from annotator.errors import StoreError
-from annotator.log import schema
-from annotator.log.entries import Entry, LogState, replay
-from annotator.log.holders import is_dead
-from annotator.log.holders import new_holder as new_holder
-from annotator.log.last_row import LastRow, read_last_row
-from annotator.log.row_checks import OddRow, check_sum, parse_json_object, sum_values
-from annotator.log.schema import (
+from annotator.log.entries import Entry
+from annotator.log.store import schema
+from annotator.log.store.file_system import NETWORK_FILE_SYSTEMS, file_system_type
+from annotator.log.store.holders import is_dead
+from annotator.log.store.last_row import LastRow, read_last_row
+from annotator.log.store.protocol import Byproduct, DecidedMeanwhile, Lease, LostRowsError
+from annotator.log.store.row_checks import OddRow, check_sum, parse_json_object, sum_values
+from annotator.log.store.schema import (
     INSERT_ROW,
     LOG_COLUMNS,
     add_checksum,
@@ -42,99 +43,6 @@ _ODD_LEASES = (
     "OR typeof(until) NOT IN ('real', 'integer') OR typeof(picked_by) NOT IN ('text', 'null') "
     "OR typeof(q) NOT IN ('real', 'null') OR typeof(pool) NOT IN ('integer', 'null')"
 )
-NETWORK_FILE_SYSTEMS = frozenset(
-    ["nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs"]
-    + ["fuse.sshfs", "fuse.ceph-fuse"]
-)
-
-
-class DecidedMeanwhile(Exception):
-    """The error for an answer to an item that has been decided since the caller read the log."""
-
-
-class LostRowsError(StoreError):
-    """The error for a log that ends before a row that it has told."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """One item on an annotator's screen, or next in their queue, and its draw."""
-
-    ref: str
-    picked_by: str | None = None
-    q: float | None = None
-    pool: int | None = None
-
-
-class Byproduct(NamedTuple):
-    """One event of the mouse, the keys or the screen on a page: see `annotator.hits.traces`."""
-
-    at: int
-    """Milliseconds since the epoch."""
-    kind: str
-    page: str
-    """The id of its page, "" for none."""
-    data: Mapping[str, Any]
-
-
-class ByproductStore(Protocol):
-    """A store of by-products, beside the log. Every method raises `StoreError`."""
-
-    def append_byproducts(self, *rows: Byproduct) -> None:
-        """Append `rows`, all or none. They survive the process at once, and a power cut soon."""
-        ...
-
-    def read_byproducts(
-        self, kind: str | None = None, page: str | None = None
-    ) -> Iterator[Byproduct]:
-        """Yield the rows of a kind and of a page (all for None), in the order written."""
-        ...
-
-
-class Store(Protocol):
-    """A store of the log. Every method raises `StoreError`; a failed `append` writes nothing."""
-
-    def append(self, *entries: Entry, last_seen: int | None = None) -> list[Entry]:
-        """Write `entries` durably, all or none, and return them with their `seq`.
-
-        With `last_seen`, the last row that the caller knows, it raises `DecidedMeanwhile` if a
-        later row decides one of their refs. The check and the write are one transaction.
-        """
-        ...
-
-    def append_many(self, entries: Iterable[Entry]) -> int:
-        """Write any number of entries, all or none, without holding them; return their number."""
-        ...
-
-    def entries(self, after: int = 0) -> Iterator[Entry]:
-        """Yield the rows with `seq` above `after`, in order."""
-        ...
-
-    def lease(
-        self, leases: Sequence[Lease], holder: str, annotator: str, now: float, until: float
-    ) -> set[str]:
-        """Hold `leases` and no others; return the refs granted: those that no other holder has."""
-        ...
-
-    def leased_by_others(self, now: float, holder: str) -> set[str]:
-        """Return the refs on the screens of others."""
-        ...
-
-    def abandoned(self, annotator: str, now: float) -> list[Lease]:
-        """Return the items on screen and queued when this annotator's last session ended."""
-        ...
-
-    def release(self, holder: str, now: float) -> None:
-        """End all leases of `holder`; `abandoned` still returns them."""
-        ...
-
-    def changed(self) -> bool:
-        """Return whether another connection has written since the last call; takes microseconds."""
-        ...
-
-    def close(self) -> None:
-        """Close the file."""
-        ...
 
 
 class SqliteStore:
@@ -388,35 +296,6 @@ class SqliteStore:
         for (holder,) in holders.fetchall():
             if is_dead(holder):
                 self.release(holder, now)
-
-
-def load_log_state(file: Path, only: Container[str] | None = None) -> LogState:
-    """Return the state of the log in `file`, of all refs or `only` of some.
-
-    Without a file it is empty.
-    """
-    if not os.path.lexists(file):
-        return LogState()
-    store = SqliteStore(file)
-    try:
-        return replay(e for e in store.entries() if only is None or e.ref in only)
-    finally:
-        store.close()
-
-
-def file_system_type(folder: Path) -> str:
-    """Return the type of the file system of `folder` ("ext4", "nfs4"), or "" if it is unknown."""
-    try:
-        lines = Path("/proc/self/mounts").read_text().splitlines()
-        place = folder.resolve()
-    except OSError:
-        return ""
-    best = ("", "")
-    for mount, kind in (line.split()[1:3] for line in lines):
-        mount = mount.replace("\\040", " ")
-        if place.is_relative_to(mount) and len(mount) >= len(best[0]):
-            best = (mount, kind)
-    return best[1]
 
 
 @contextmanager

@@ -1,0 +1,103 @@
+"""The protocol of every store of a log: rows, leases and by-products."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from annotator.errors import StoreError
+from annotator.log.entries import Entry
+
+
+class DecidedMeanwhile(Exception):
+    """The error for an answer to an item that has been decided since the caller read the log."""
+
+
+class LostRowsError(StoreError):
+    """The error for a log that ends before a row that it has told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One item on an annotator's screen, or next in their queue, and its draw."""
+
+    ref: str
+    picked_by: str | None = None
+    q: float | None = None
+    pool: int | None = None
+
+
+class Byproduct(NamedTuple):
+    """One event of the mouse, the keys or the screen on a page: see `annotator.hits.traces`."""
+
+    at: int
+    """Milliseconds since the epoch."""
+    kind: str
+    page: str
+    """The id of its page, "" for none."""
+    data: Mapping[str, Any]
+
+
+class ByproductStore(Protocol):
+    """A store of by-products, beside the log. Every method raises `StoreError`."""
+
+    def append_byproducts(self, *rows: Byproduct) -> None:
+        """Append `rows`, all or none. They survive the process at once, and a power cut soon."""
+        ...
+
+    def read_byproducts(
+        self, kind: str | None = None, page: str | None = None
+    ) -> Iterator[Byproduct]:
+        """Yield the rows of a kind and of a page (all for None), in the order written."""
+        ...
+
+
+class Store(Protocol):
+    """A store of the log. Every method raises `StoreError`; a failed `append` writes nothing."""
+
+    def append(self, *entries: Entry, last_seen: int | None = None) -> list[Entry]:
+        """Write `entries` durably, all or none, and return them with their `seq`.
+
+        With `last_seen`, the last row that the caller knows, it raises `DecidedMeanwhile` if a
+        later row decides one of their refs. The check and the write are one transaction.
+        """
+        ...
+
+    def append_many(self, entries: Iterable[Entry]) -> int:
+        """Write any number of entries, all or none, without holding them; return their number."""
+        ...
+
+    def entries(self, after: int = 0) -> Iterator[Entry]:
+        """Yield the rows with `seq` above `after`, in order."""
+        ...
+
+    def lease(
+        self, leases: Sequence[Lease], holder: str, annotator: str, now: float, until: float
+    ) -> set[str]:
+        """Hold `leases` and no others; return the refs granted: those that no other holder has."""
+        ...
+
+    def leased_by_others(self, now: float, holder: str) -> set[str]:
+        """Return the refs on the screens of others."""
+        ...
+
+    def abandoned(self, annotator: str, now: float) -> list[Lease]:
+        """Return the items on screen and queued when this annotator's last session ended."""
+        ...
+
+    def release(self, holder: str, now: float) -> None:
+        """End all leases of `holder`; `abandoned` still returns them."""
+        ...
+
+    def changed(self) -> bool:
+        """Return whether another connection has written since the last call; takes microseconds."""
+        ...
+
+    def close(self) -> None:
+        """Close the file."""
+        ...
+
+
+class ProjectStore(Store, ByproductStore, Protocol):
+    """The store of a project: the log, its leases and the by-products."""
