@@ -37,6 +37,13 @@ PREDICTED = "predicted"
 CORRECTION = "correction"
 """The `picked_by` of an answer that corrects one after a look back."""
 
+RACE = "race"
+"""The key in `extra` of a second opinion that was given as a label, by someone who could not know
+of the label that counts: a team's log calls that a race."""
+
+PENDING = 1 << 62
+"""The first number of rows that a team's log has not numbered yet: they come after all others."""
+
 DECISIONS = (Action.LABEL, Action.SKIP)
 """The actions that answer an item; an undo takes them back."""
 
@@ -105,7 +112,7 @@ class LogState:
     """The state after the rows of a log: made by `replay`, kept current by `apply`."""
 
     seq: int = 0
-    """The last row applied."""
+    """The last row applied; after rows of a team's log that have no number yet, one more each."""
     standing: dict[str, list[Entry]] = field(default_factory=dict)
     """Ref to its decisions that were not taken back, oldest first; the last one counts."""
     opinions: dict[str, list[Entry]] = field(default_factory=dict)
@@ -121,7 +128,7 @@ class LogState:
 
     def apply(self, entry: Entry) -> None:
         """Add one row."""
-        self.seq = max(self.seq, entry.seq)
+        self.seq = max(self.seq + 1, entry.seq if entry.seq < PENDING else 0)
         if entry.action in (*DECISIONS, Action.UNDO):
             self._count(entry.ref, -1)
             self._decide(entry)
@@ -130,6 +137,42 @@ class LogState:
             self._flag(entry)
         else:
             self.notes.setdefault(entry.ref, []).append(entry)
+
+    def knows(self, ref: str) -> bool:
+        """Return whether any row on `ref` has been applied that still says something."""
+        kept = (self.standing, self.opinions, self.flagged, self.notes)
+        return any(ref in refs for refs in kept)
+
+    def replace(self, rows: Mapping[str, Sequence[Entry]]) -> None:
+        """Replace all rows on some refs, after a team's log has numbered or ordered them anew.
+
+        `rows` maps each ref to all its rows, in order.
+        """
+        touched: set[str] = set()
+        for ref, entries in rows.items():
+            self._count(ref, -1)
+            for kept in (self.standing, self.opinions):
+                for entry in kept.get(ref, ()):
+                    self.history[entry.annotator].pop(entry.seq, None)
+            touched |= self._put(ref, replay(entries))
+            self._count(ref, +1)
+        for name in touched:
+            self.history[name] = dict(sorted(self.history[name].items()))
+        self.seq += bool(rows)
+
+    def _put(self, ref: str, fresh: LogState) -> set[str]:
+        """Take the state of one ref from `fresh`; return the annotators with decisions on it."""
+        decided = [*map(_meaning, self.standing.get(ref, ()))]
+        for mine, theirs in (
+            (self.standing, fresh.standing), (self.opinions, fresh.opinions),
+            (self.flagged, fresh.flagged), (self.notes, fresh.notes),
+        ):  # fmt: skip
+            _copy_item(mine, theirs, ref)
+        now = [*map(_meaning, self.standing.get(ref, ()))]
+        self.edits += bool(decided) and decided != now
+        for name, entries in fresh.history.items():
+            self.history.setdefault(name, {}).update(entries)
+        return {*fresh.history}
 
     def decision(self, ref: str) -> Entry | None:
         """Return the standing decision on `ref`, or None if the item is open."""
@@ -228,6 +271,17 @@ class OwnOpinions(Collection[str]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def _meaning(entry: Entry) -> tuple[str, Action, str | None]:
+    return entry.annotator, entry.action, entry.label
+
+
+def _copy_item(mine: dict[str, Any], theirs: Mapping[str, Any], ref: str) -> None:
+    if ref in theirs:
+        mine[ref] = theirs[ref]  # a ref that was there keeps its place
+    else:
+        mine.pop(ref, None)
 
 
 def entry_as_dict(entry: Entry) -> dict[str, Any]:

@@ -32,6 +32,8 @@ class PrequentialScores:
 
     is_within: IsWithin = is_equal
     _points: dict[int, tuple[float, bool]] = field(default_factory=dict)
+    _before: dict[int, int] = field(default_factory=dict)
+    """The numbers of rows before a team's log numbered them."""
 
     def apply(self, entry: Entry) -> None:
         """Add a row of the log.
@@ -40,7 +42,8 @@ class PrequentialScores:
         of its label away.
         """
         if entry.action is Action.UNDO:
-            self._points.pop((entry.extra or {}).get("undoes", 0), None)
+            undone = (entry.extra or {}).get("undoes", 0)
+            self._points.pop(self._before.pop(undone, undone), None)
         elif entry.action is not Action.LABEL or entry.second or entry.by_machine:
             return
         elif entry.label and entry.proba:
@@ -48,6 +51,10 @@ class PrequentialScores:
                 self._points[entry.seq] = _score_set(entry)
             else:
                 self._points[entry.seq] = self._score(entry.proba, entry.label)
+
+    def renumber(self, before: int, now: int) -> None:
+        """Note that a row has another number now."""
+        self._before[now] = before
 
     def _score(self, proba: Mapping[str, float], label: str) -> tuple[float, bool]:
         """Score a prediction; a class below the label counts as the label."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.log.entries import Action, Entry, LogState
+from annotator.log.entries import PENDING, Action, Entry, LogState
 from annotator.log.prequential import IsWithin, is_equal
 from annotator.project.label_sets import split_label
 
@@ -90,7 +90,8 @@ class LabelArrays:
             collect = _collect_sets if self._multi else _collect_classes
             labels = collect(fresh, classes, self._is_within)
             self._labels += _collect_labels(fresh, labels, rows_of)
-            self._read, self._last = len(state.standing), fresh[-1][0].seq
+            numbered = (stack[0].seq for stack in reversed(fresh) if stack[0].seq < PENDING)
+            self._read, self._last = len(state.standing), next(numbered, self._last)
         return self._labels
 
     def _forget(self, mark: object, classes: tuple[str, ...]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -26,6 +26,16 @@ class Lease:
     picked_by: str | None = None
     q: float | None = None
     pool: int | None = None
+
+
+class Arrival(NamedTuple):
+    """A row that is new here, or that a team's log has numbered."""
+
+    place: int
+    """Its place in the order in which rows became known here."""
+    entry: Entry
+    before: int | None = None
+    """The number that it had until now; None for a new row."""
 
 
 class Byproduct(NamedTuple):
@@ -56,11 +66,16 @@ class ByproductStore(Protocol):
 class Store(Protocol):
     """A store of the log. Every method raises `StoreError`; a failed `append` writes nothing."""
 
+    @property
+    def shared(self) -> bool:
+        """True for the replica of a team's log: rows are numbered later, and may come between."""
+        ...
+
     def append(self, *entries: Entry, last_seen: int | None = None) -> list[Entry]:
         """Write `entries` durably, all or none, and return them with their `seq`.
 
-        With `last_seen`, the last row that the caller knows, it raises `DecidedMeanwhile` if a
-        later row decides one of their refs. The check and the write are one transaction.
+        With `last_seen`, the last arrival that the caller knows, it raises `DecidedMeanwhile` if a
+        later one decides one of their refs. The check and the write are one transaction.
         """
         ...
 
@@ -70,6 +85,18 @@ class Store(Protocol):
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
         """Yield the rows with `seq` above `after`, in order."""
+        ...
+
+    def last_arrival(self) -> int:
+        """Return the place of the last arrival, 0 without rows."""
+        ...
+
+    def arrivals(self, after: int) -> Iterator[Arrival]:
+        """Yield what has become known after the place `after`, in that order."""
+        ...
+
+    def entries_of(self, refs: Collection[str]) -> dict[str, list[Entry]]:
+        """Return all rows on `refs`, each with its rows in order."""
         ...
 
     def lease(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from annotator.log.store import schema
 from annotator.log.store.file_system import NETWORK_FILE_SYSTEMS, file_system_type
 from annotator.log.store.holders import is_dead
 from annotator.log.store.last_row import LastRow, read_last_row
-from annotator.log.store.protocol import Byproduct, DecidedMeanwhile, Lease, LostRowsError
+from annotator.log.store.protocol import Arrival, Byproduct, DecidedMeanwhile, Lease, LostRowsError
 from annotator.log.store.row_checks import OddRow, check_sum, parse_json_object, sum_values
 from annotator.log.store.schema import (
     INSERT_ROW,
@@ -51,6 +51,8 @@ class SqliteStore:
     On a network file system, on which WAL does not work, a rollback journal takes its place.
     A store belongs to the thread that made it; several processes may use one file.
     """
+
+    shared = False
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
@@ -151,6 +153,24 @@ class SqliteStore:
                     problem = schema.describe_odd_row(self.path, "the log", row[0], odd)
                     raise StoreError(problem) from odd
                 yield entry
+
+    def last_arrival(self) -> int:
+        """Return the number of the last row, 0 without rows: rows arrive in their order."""
+        with explain_sqlite_errors(self.path):
+            return last_seq(self._log, "log")
+
+    def arrivals(self, after: int) -> Iterator[Arrival]:
+        """Yield the rows with `seq` above `after`, in order."""
+        for entry in self.entries(after):
+            yield Arrival(entry.seq, entry)
+
+    def entries_of(self, refs: Collection[str]) -> dict[str, list[Entry]]:
+        """Return all rows on `refs`, each with its rows in order."""
+        found: dict[str, list[Entry]] = {ref: [] for ref in refs}
+        for entry in self.entries():
+            if entry.ref in found:
+                found[entry.ref].append(entry)
+        return found
 
     def lease(
         self, leases: Sequence[Lease], holder: str, annotator: str, now: float, until: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from math import inf
 from typing import Any
 
@@ -35,8 +35,12 @@ class LogWriter:
         self._store, self._annotator, self._clock = store, annotator, clock
         self._on_written, self._on_applied = on_written, on_applied
         self._from_others: list[Entry] = []
+        self._unnumbered: set[int] = set()  # rows written here that a team's log is to number
+        self._known = store.last_arrival()
         for entry in store.entries():
             self._apply(entry)
+        if not store.shared:  # rows may have come between
+            self._known = max(self._known, self.state.seq)
 
     def entry(self, action: Action, ref: str, **fields: Any) -> Entry:
         """Make a row by this annotator at the current time; `write` writes it."""
@@ -59,10 +63,16 @@ class LogWriter:
         Raises `StoreError`, and `DecidedMeanwhile` if a row after `last_seen` decides their refs.
         """
         written = self._store.append(*entries, last_seen=last_seen) if entries else []
-        if written and written[0].seq > self.state.seq + 1:
-            self.catch_up(before=written[0].seq)  # others were quicker: their rows come first
+        if self._store.shared:
+            self._unnumbered.update(entry.seq for entry in written)
+            self._replace({entry.ref for entry in written})
+        elif written:
+            if written[0].seq > self._known + 1:
+                self.catch_up(before=written[0].seq)  # others were quicker: their rows come first
+            self._known = written[-1].seq
         for entry in written:
-            self._add(entry)
+            self._apply(entry, stands=self._store.shared)
+            self._tell(entry)
             if self._on_written is not None:
                 self._on_written(entry)
         return written
@@ -77,7 +87,7 @@ class LogWriter:
         while True:
             wanted = [entry for entry in entries if is_open(entry.ref)]
             try:
-                written = self.write(*wanted, last_seen=self.state.seq)
+                written = self.write(*wanted, last_seen=self._known)
             except DecidedMeanwhile:
                 self.catch_up()
                 continue
@@ -89,23 +99,43 @@ class LogWriter:
         self.write(*(self.entry(Action.UNDO, e.ref, extra={"undoes": e.seq}) for e in entries))
 
     def catch_up(self, before: float = inf) -> None:
-        """Apply the rows that others wrote, up to the row number `before`."""
-        for entry in self._store.entries(after=self.state.seq):
-            if entry.seq >= before:
-                return
-            self._add(entry)
-            self._from_others.append(entry)
+        """Apply the rows that others wrote, up to the place `before`."""
+        fresh: list[Entry] = []
+        again: set[str] = set()
+        for place, entry, numbered in self._store.arrivals(self._known):
+            if place >= before:
+                break
+            self._known = place
+            if numbered is not None:
+                self.prequential.renumber(numbered, entry.seq)
+                self._unnumbered.discard(numbered)
+                again.add(entry.ref)
+            elif entry.seq not in self._unnumbered:
+                stands = self._store.shared and (entry.ref in again or self.state.knows(entry.ref))
+                again |= {entry.ref} if stands else set()
+                fresh.append(entry)
+                self._apply(entry, stands=stands)
+        self._replace(again)
+        for entry in fresh:
+            self._tell(entry)
+        self._from_others += fresh
 
     def drain_others_entries(self) -> list[Entry]:
         """Return the rows that others wrote since the last call."""
         entries, self._from_others = self._from_others, []
         return entries
 
-    def _add(self, entry: Entry) -> None:
-        self._apply(entry)
+    def _replace(self, refs: Collection[str]) -> None:
+        """Read the rows on `refs` again: in a team's log, rows may have come between."""
+        if refs:
+            self.state.replace(self._store.entries_of(refs))
+
+    def _apply(self, entry: Entry, *, stands: bool = False) -> None:
+        """Add a row; if it `stands`, the state has it, or gets it with all rows on its ref."""
+        if not stands:
+            self.state.apply(entry)
+        self.prequential.apply(entry)
+
+    def _tell(self, entry: Entry) -> None:
         if self._on_applied is not None:
             self._on_applied(entry)
-
-    def _apply(self, entry: Entry) -> None:
-        self.state.apply(entry)
-        self.prequential.apply(entry)
