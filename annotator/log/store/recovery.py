@@ -24,6 +24,7 @@ from annotator.log.store.row_checks import OddRow
 from annotator.log.store.schema import (
     COLUMNS,
     INSERT_ROW,
+    SCHEMA_VERSION,
     WAL_ASIDE,
     is_full_disk,
     prepare_tables,
@@ -116,7 +117,7 @@ def _keep_new(rows: Iterable[tuple[str, Row]], found: Recovered) -> None:
 def write_recovered(found: Recovered, file: Path) -> None:
     """Write a new labels.db of the rows that are known; `file` must not exist."""
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
-        prepare_tables(connection, file)
+        prepare_tables(connection, file, SCHEMA_VERSION)
         connection.execute("BEGIN")
         for table, statement in INSERT_ROW.items():
             connection.executemany(statement, [row for _, row in sorted(found.rows[table].items())])

@@ -34,6 +34,8 @@ from annotator.log.store.row_checks import (
 WAL_ASIDE = "-wal-damaged"
 """The ending of a damaged write-ahead log that SQLite does not see, until it is repaired."""
 SCHEMA_VERSION = 2
+REPLICA_VERSION = 3
+"""The format of a copy of a team's log: see `annotator.log.store.replica`."""
 APPLICATION_ID = 0x616E6E6F  # "anno"
 _LOG_TABLES = """
 CREATE TABLE log (
@@ -86,8 +88,8 @@ def set_journal_mode(connection: sqlite3.Connection, mode: str, seconds: float) 
         time.sleep(0.01)
 
 
-def prepare_tables(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables that are missing.
+def prepare_tables(connection: sqlite3.Connection, path: Path, wanted: int) -> None:
+    """Make the tables that are missing, in a file whose format is `wanted`.
 
     Raises `StoreError` for a file of another program or of a newer version, and leaves it as it is.
     """
@@ -96,13 +98,15 @@ def prepare_tables(connection: sqlite3.Connection, path: Path) -> None:
         "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_master) "
         "FROM pragma_user_version, pragma_application_id"
     ).fetchone()
-    if version > SCHEMA_VERSION:
+    if version > REPLICA_VERSION:
         raise StoreError(
             f"{path} was written by a newer annotator: its format is {version}, and this version "
-            f"reads {SCHEMA_VERSION}. Upgrade: pip install --upgrade annotator-tui"
+            f"reads {REPLICA_VERSION}. Upgrade: pip install --upgrade annotator-tui"
         )
     if tables and application != APPLICATION_ID:
         raise StoreError(f"{path} is a database of another program. Name another project.")
+    if version != wanted and REPLICA_VERSION in (version, wanted):
+        raise ReplicaError(_describe_other_format(path, is_replica=version == REPLICA_VERSION))
     if version < SCHEMA_VERSION:
         _migrate(connection)
     if not has_checksums(connection):
@@ -161,6 +165,24 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+class ReplicaError(StoreError):
+    """The error for a log of one's own where a copy of a team's log should be, or the reverse."""
+
+
+def _describe_other_format(path: Path, *, is_replica: bool) -> str:
+    name, project = make_printable(str(path)), shell_quoted(path.parent)
+    if is_replica:
+        return (
+            f"{name} is a copy of a team's log, and annotator.toml names no team. Put its line "
+            f"`store = …` back. To go on without the team: annotator team leave {project}"
+        )
+    return (
+        f"annotator.toml names a team's log, and {name} is a log of its own. To make a team of "
+        f"this project: annotator team init {project} --store …. To work for that team: "
+        "annotator join STORE NEW_FOLDER"
+    )
+
+
 class OddFileError(StoreError):
     """The error for a file of a log that is a folder, a pipe, or a link to nothing."""
 
@@ -183,19 +205,21 @@ def refuse_odd_files(path: Path) -> None:
             )
 
 
-def open_read_only(path: Path) -> sqlite3.Connection | None:
+def open_read_only(path: Path, wanted: int) -> sqlite3.Connection | None:
     """Return a read-only connection if this user may not write the file; else None.
+
+    The format of the file is to be `wanted`.
 
     On a disk that is read-only no process writes to a file that is complete. Otherwise the file
     may have a write-ahead log, which can be read only with write access: a copy is read.
     """
     if not path.is_file() or (_may_write(path) and _may_write(path.parent)):
         return None
-    return open_snapshot(path)
+    return open_snapshot(path, wanted)
 
 
-def open_snapshot(path: Path, *, alone: bool = False) -> sqlite3.Connection | None:
-    """Return a read-only connection to a file; None for another version.
+def open_snapshot(path: Path, wanted: int, *, alone: bool = False) -> sqlite3.Connection | None:
+    """Return a read-only connection to a file; None if its format is not `wanted`.
 
     If this process is `alone`, no other one needs an empty write-ahead log.
     """
@@ -208,7 +232,7 @@ def open_snapshot(path: Path, *, alone: bool = False) -> sqlite3.Connection | No
             connection = sqlite3.connect(place, uri=True, isolation_level=None)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         connection.execute("PRAGMA query_only = ON")
-    if version == SCHEMA_VERSION:
+    if version == wanted:
         return connection
     connection.close()  # of another version: `prepare_tables` reports it
     return None

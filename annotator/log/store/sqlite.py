@@ -53,6 +53,8 @@ class SqliteStore:
     """
 
     shared = False
+    version = schema.SCHEMA_VERSION
+    """The format of its file."""
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
@@ -62,7 +64,7 @@ class SqliteStore:
         if told and not self.path.stat().st_size:
             raise LostRowsError(schema.describe_lost_end(self.path, 0, told))
         self._last_row = LastRow(self.path)
-        reading = schema.open_read_only(self.path)
+        reading = schema.open_read_only(self.path, self.version)
         if reading is not None:  # labels can be read, and writing raises an error
             self._log = self._leases = self._records = reading
             self._check_end(told)
@@ -72,7 +74,10 @@ class SqliteStore:
                 self._open_for_writing(in_memory=str(path) == ":memory:")
         except StoreError as error:
             full = schema.is_full_disk(error.__cause__)
-            if not full or (reading := schema.open_snapshot(self.path, alone=True)) is None:
+            if (
+                not full
+                or (reading := schema.open_snapshot(self.path, self.version, alone=True)) is None
+            ):
                 raise
             self._log = self._leases = self._records = reading
             self._check_end(told)
@@ -81,7 +86,7 @@ class SqliteStore:
 
     def _open_for_writing(self, *, in_memory: bool) -> None:
         self._log = self._connect("FULL")
-        schema.prepare_tables(self._log, self.path)
+        schema.prepare_tables(self._log, self.path, self.version)
         # Leases need no sync: after a power cut no screen shows anything any more.
         self._leases = self._log if in_memory else self._connect("OFF")
         # By-products survive a killed process without a sync; only labels need more.
@@ -98,9 +103,12 @@ class SqliteStore:
             try:
                 if last_seen is not None:
                     self._check_undecided(entries, last_seen)
-                for seq, entry in enumerate(entries, last_seq(self._log, "log") + 1):
+                for seq, entry in enumerate(entries, self._next_seq()):
+                    entry = self._complete(entry)
                     self._log.execute(INSERT_ROW["log"], add_checksum(seq, entry_to_row(entry)))
                     written.append(replace(entry, seq=seq))
+                if written:
+                    self._note_written(written[0].seq, written[-1].seq)
                 self._commit()
                 if written:
                     self._last_row.write(written[-1].seq)
@@ -118,22 +126,24 @@ class SqliteStore:
         log = self._log
         with explain_sqlite_errors(self.path):
             columns = f"{LOG_COLUMNS}, checksum"
+            rows = (entry_to_row(self._complete(entry)) for entry in entries)
             log.execute(f"CREATE TEMP TABLE waiting AS SELECT {columns} FROM log WHERE 0")
             try:
                 log.execute("BEGIN")
                 places = ",".join("?" * (columns.count(",") + 1))
                 log.executemany(
                     f"INSERT INTO waiting VALUES ({places})",
-                    ((*values, sum_values(values)) for values in map(entry_to_row, entries)),
+                    ((*values, sum_values(values)) for values in rows),
                 )
                 log.execute("COMMIT")
                 log.execute("BEGIN IMMEDIATE")
-                before = last_seq(log, "log")
+                before = self._next_seq() - 1
                 written = log.execute(
                     f"INSERT INTO log (seq, {columns}) SELECT rowid + :before, {LOG_COLUMNS}, "
                     "checksum + rowid + :before FROM waiting ORDER BY rowid",
                     {"before": before},
                 ).rowcount
+                self._note_written(before + 1, before + written)
                 self._commit()
                 self._last_row.write(before + written)
             finally:
@@ -271,6 +281,17 @@ class SqliteStore:
         with _kept_write_ahead_log(self.path):
             self.close()
         raise LostRowsError(schema.describe_lost_end(self.path, last, told))
+
+    def _next_seq(self) -> int:
+        """Return the number of the next row; called in its transaction."""
+        return last_seq(self._log, "log") + 1
+
+    def _complete(self, entry: Entry) -> Entry:
+        """Return a row as it is to be written; called in its transaction."""
+        return entry
+
+    def _note_written(self, first: int, last: int) -> None:
+        """Do what belongs to the rows from `first` to `last`; called in their transaction."""
 
     def _check_undecided(self, entries: Sequence[Entry], last_seen: int) -> None:
         query = "SELECT ref FROM log WHERE seq > ? AND action IN ('label', 'skip', 'undo')"

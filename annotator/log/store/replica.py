@@ -1,0 +1,156 @@
+"""One member's copy of a team's log: the screen's side, which never waits for the line.
+
+A label is on this disk before `append` returns. `annotator.log.store.sync` sends it to the team's
+log, and brings the rows of the others. An answer that could not know of another one on its item
+becomes an opinion: see `find_lost_races`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+
+from annotator.errors import StoreError
+from annotator.log.entries import PENDING, Entry
+from annotator.log.store import schema
+from annotator.log.store.protocol import Arrival, DecidedMeanwhile, Lease
+from annotator.log.store.replica_tables import (
+    TABLES,
+    ReplicaTables,
+    SyncState,
+    written_at_once,
+)
+from annotator.log.store.schema import LOG_COLUMNS, explain_sqlite_errors, row_to_entry
+from annotator.log.store.sqlite import SqliteStore
+from annotator.log.store.sync import Reach, SyncThread, Wish
+
+_CLOSE_SECONDS = 5.0
+"""Seconds to wait at the end for rows that are still to be sent."""
+_SERVER_SECONDS = 20.0
+"""Seconds to wait for the team's log where a label is to be there before it counts."""
+
+
+class Replica(SqliteStore):
+    """A `Store` in a labels.db that is one member's copy of a team's log."""
+
+    shared = True
+    version = schema.REPLICA_VERSION
+
+    def __init__(self, path: Path, reach: Reach, *, waits: bool = False) -> None:
+        """Open the copy; the team's log is reached by `reach` once there is something to send.
+
+        With `waits`, a label counts once the team's log has it. Raises `StoreError`.
+        """
+        super().__init__(path)
+        self._tables = ReplicaTables(self._log)
+        self._waits, self._holder = waits, ""
+        self._sync = SyncThread(path, reach)
+
+    def append(self, *entries: Entry, last_seen: int | None = None) -> list[Entry]:
+        """Write `entries` durably on this disk, all or none; they are sent a moment later.
+
+        Raises `DecidedMeanwhile` if an arrival after `last_seen` decides one of their refs, and
+        `StoreError` if nothing was written, or if the team's log is waited for and does not come.
+        """
+        written = super().append(*entries, last_seen=last_seen)
+        if written:
+            self._sync.wake()
+        if written and self._waits and not self._sync.drain(_SERVER_SECONDS):
+            raise StoreError(
+                "The label is on this disk, and the team's log did not take it in "
+                f"{_SERVER_SECONDS:.0f} s: {self.sync_state().problem or 'no answer'}. It is sent "
+                'as soon as possible. To label without waiting: durable = "disk".'
+            )
+        return written
+
+    def arrivals(self, after: int) -> Iterator[Arrival]:
+        """Yield the rows that became known here after the place `after`, or got a number."""
+        query = (
+            f"SELECT place, before, seq, {LOG_COLUMNS}, checksum FROM arrivals "  # noqa: S608
+            "JOIN log USING (seq) WHERE place > ? ORDER BY place"
+        )
+        with explain_sqlite_errors(self.path):
+            for place, before, *row in self._log.execute(query, (after,)).fetchall():
+                yield Arrival(place, row_to_entry(tuple(row)), before)
+
+    def last_arrival(self) -> int:
+        """Return the place of the last arrival, 0 without rows."""
+        with explain_sqlite_errors(self.path):
+            found = self._log.execute("SELECT coalesce(max(place), 0) FROM arrivals").fetchone()
+        return int(found[0])
+
+    def entries_of(self, refs: Collection[str]) -> dict[str, list[Entry]]:
+        """Return all rows on `refs`, each with its rows in order."""
+        with explain_sqlite_errors(self.path):
+            return self._tables.rows_of(refs)
+
+    def lease(
+        self, leases: Sequence[Lease], holder: str, annotator: str, now: float, until: float
+    ) -> set[str]:
+        """Hold `leases` here, and ask the team's log for them; return the refs not refused."""
+        granted = super().lease(leases, holder, annotator, now, until)
+        self._holder = holder
+        self._sync.ask(Wish(tuple(leases), holder, annotator, until - now))
+        return granted - self.elsewhere().keys()
+
+    def leased_by_others(self, now: float, holder: str) -> set[str]:
+        """Return the refs on the screens of others, as far as the team's log has told."""
+        return super().leased_by_others(now, holder) | self.elsewhere().keys()
+
+    def elsewhere(self) -> dict[str, str]:
+        """Return the refs on screens of other members, each with the annotator's name."""
+        with explain_sqlite_errors(self.path):
+            return self._tables.elsewhere()
+
+    def sync_state(self) -> SyncState:
+        """Return how far this copy is with the team's log."""
+        with explain_sqlite_errors(self.path):
+            return self._tables.sync_state()
+
+    def close(self) -> None:
+        """Wait a little until all rows are sent, then close the file."""
+        with suppress(StoreError):
+            self._sync.close(self._holder, _CLOSE_SECONDS)
+        super().close()
+
+    def _next_seq(self) -> int:
+        return max(PENDING, super()._next_seq())
+
+    def _complete(self, entry: Entry) -> Entry:
+        return self._tables.complete(entry)
+
+    def _note_written(self, first: int, last: int) -> None:
+        self._tables.own_rows(first, last)
+
+    def _check_undecided(self, entries: Sequence[Entry], last_seen: int) -> None:
+        query = (
+            "SELECT ref FROM arrivals JOIN log USING (seq) "
+            "WHERE place > ? AND action IN ('label', 'skip', 'undo')"
+        )
+        later = {ref for (ref,) in self._log.execute(query, (last_seen,))}
+        if not later.isdisjoint(entry.ref for entry in entries):
+            raise DecidedMeanwhile
+
+
+def make_replica(path: Path, uid: str, moved_in: int = 0) -> None:
+    """Make a labels.db that is an empty copy of the team's log `uid`.
+
+    `moved_in` is the last row that was written before there was a team. Raises `StoreError` if
+    there is a labels.db already.
+    """
+    if path.exists():
+        raise StoreError(f"{path} exists. Name a new folder.")
+    SqliteStore(path).close()
+    with explain_sqlite_errors(path), closing(sqlite3.connect(path, isolation_level=None)) as file:
+        turn_into_replica(file, uid, moved_in)
+
+
+def turn_into_replica(file: sqlite3.Connection, uid: str, moved_in: int) -> None:
+    """Give an open labels.db the tables of a replica, all or none."""
+    with written_at_once(file):
+        for statement in filter(str.strip, TABLES.split(";")):
+            file.execute(statement)
+        file.execute("INSERT INTO team (one, uid, moved_in) VALUES (1, ?, ?)", (uid, moved_in))
+        file.execute(f"PRAGMA user_version = {schema.REPLICA_VERSION}")

@@ -1,0 +1,211 @@
+"""The line's side of a replica: it sends what was written here, and brings what others wrote.
+
+All is done in small steps, each of them one transaction: a label never waits for long, and a step
+that is cut off is done again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from annotator.errors import StoreError
+from annotator.log.store.protocol import Lease
+from annotator.log.store.remote import RemoteAwayError, RemoteRefusedError, SharedLog
+from annotator.log.store.replica_tables import ReplicaTables, written_at_once
+from annotator.log.store.schema import explain_sqlite_errors
+
+Reach = Callable[[], SharedLog]
+"""A way to the team's log; it may be far, and away."""
+_EVERY_SECONDS = 1.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+_REFUSED_PAUSE = 5.0
+_MOST_ROWS = 200
+"""Rows in one transaction: a label waits for it."""
+_NOTE_SECONDS = 30.0
+"""Seconds after which a replica that is still up to date says so again."""
+
+
+class Wish(NamedTuple):
+    """The items that a screen is about to show."""
+
+    leases: tuple[Lease, ...]
+    holder: str
+    annotator: str
+    seconds: float
+
+
+class Syncer:
+    """One replica and its team's log, in one thread."""
+
+    def __init__(self, path: Path, reach: Reach, clock: Callable[[], float] = time.time) -> None:
+        """Open the replica in `path`; `reach` is called at the first step."""
+        self._path, self._reach, self._clock = path, reach, clock
+        with explain_sqlite_errors(path):
+            self._file = sqlite3.connect(path, isolation_level=None, timeout=10)
+            self._file.execute("PRAGMA synchronous = NORMAL")
+        self.tables = ReplicaTables(self._file)
+        self._remote: SharedLog | None = None
+        self._noted = 0.0
+        self._holder = ""
+
+    def step(self, wish: Wish | None = None) -> None:
+        """Send, read and lease what there is.
+
+        Raises `RemoteAwayError`, `RemoteRefusedError` or, for this disk, `StoreError`; the tables
+        then say why.
+        """
+        try:
+            remote = self._remote = self._remote or self._reach()
+            with explain_sqlite_errors(self._path):
+                self._send(remote)
+                self._read(remote)
+                self._lease(remote, wish)
+                self._note_equal()
+        except (RemoteAwayError, RemoteRefusedError) as error:
+            self._note_problem(error)
+            self._forget()
+            raise
+
+    def release(self, holder: str) -> None:
+        """End the leases of a screen that closes."""
+        if holder and self._remote is not None:
+            with suppress(StoreError):
+                self._remote.let_go(holder)
+
+    def close(self) -> None:
+        """Close the replica and the connection."""
+        self._forget()
+        self._file.close()
+
+    def _forget(self) -> None:
+        remote, self._remote = self._remote, None
+        if remote is not None:
+            with suppress(StoreError):
+                remote.close()
+
+    def _send(self, remote: SharedLog) -> None:
+        while rows := self.tables.rows_to_send(_MOST_ROWS):
+            places = remote.append(rows)
+            with written_at_once(self._file):
+                self.tables.number_rows(places)
+
+    def _read(self, remote: SharedLog) -> None:
+        start = self.tables.read_to
+        for rows, end in remote.read_new(start):
+            for at in range(0, len(rows), _MOST_ROWS):
+                last = at + _MOST_ROWS >= len(rows)
+                with written_at_once(self._file):
+                    quickest = self.tables.merge(
+                        rows[at : at + _MOST_ROWS], start, end if last else start
+                    )
+                if not quickest:
+                    return  # another program on this replica has read them
+            start = end
+
+    def _lease(self, remote: SharedLog, wish: Wish | None) -> None:
+        if wish is not None:
+            self._holder = wish.holder
+            remote.hold(wish.leases, wish.holder, wish.annotator, wish.seconds)
+        if self._holder:
+            theirs = remote.held_by_others(self._holder)
+            if self.tables.elsewhere() != theirs:
+                with written_at_once(self._file):
+                    self.tables.set_elsewhere(theirs)
+
+    def _note_equal(self) -> None:
+        state = self.tables.sync_state()
+        if state.problem or self._clock() - self._noted > _NOTE_SECONDS:
+            self._noted = self._clock()
+            with written_at_once(self._file):
+                self.tables.note_sync(self._noted)
+
+    def _note_problem(self, error: StoreError) -> None:
+        away = isinstance(error, RemoteAwayError)
+        state = self.tables.sync_state()
+        if (state.problem, state.away_since is not None) != (str(error), away):
+            # This disk may be full, too.
+            with (
+                suppress(StoreError),
+                explain_sqlite_errors(self._path),
+                written_at_once(self._file),
+            ):
+                self.tables.note_problem(str(error), self._clock(), away=away)
+
+
+class SyncThread:
+    """A thread that keeps a replica and its team's log equal, from the first wish or row on."""
+
+    def __init__(self, path: Path, reach: Reach) -> None:
+        self._path, self._reach = path, reach
+        self._thread: threading.Thread | None = None
+        self._woken, self._moved = threading.Event(), threading.Condition()
+        self._wish: Wish | None = None
+        self._stopped, self._failed = False, False
+        self._asked, self._served = 0, 0  # the calls of `wake`, and those that a step has served
+        self._released = ""
+
+    def wake(self) -> None:
+        """Send and read soon."""
+        if self._thread is None and not self._stopped:
+            self._thread = threading.Thread(target=self._run, name="sync", daemon=True)
+            self._thread.start()
+        self._asked += 1
+        self._woken.set()
+
+    def ask(self, wish: Wish) -> None:
+        """Lease what a screen is about to show."""
+        self._wish = wish
+        self.wake()
+
+    def drain(self, seconds: float) -> bool:
+        """Wait until all rows are sent; return False if they are not after some seconds."""
+        self.wake()
+        asked, end = self._asked, time.monotonic() + seconds
+        with self._moved:
+            while self._served < asked:
+                if not self._moved.wait(max(0.0, end - time.monotonic())):
+                    return False
+        return True
+
+    def close(self, holder: str, seconds: float) -> None:
+        """Send what waits, for up to some seconds, release the leases, and end."""
+        if self._thread is None:
+            self._stopped = True
+            return
+        self._released = holder
+        self._stopped = True
+        self._woken.set()
+        self._thread.join(seconds)
+
+    def _run(self) -> None:
+        pause = _EVERY_SECONDS
+        with closing(Syncer(self._path, self._reach)) as syncer:
+            while not self._stopped:
+                self._woken.wait(pause)
+                self._woken.clear()
+                pause = self._step(syncer, pause)
+            self._step(syncer, pause)
+            syncer.release(self._released)
+
+    def _step(self, syncer: Syncer, pause: float) -> float:
+        """Do a step; return the seconds until the next one."""
+        asked, wish, self._wish = self._asked, self._wish, None
+        try:
+            syncer.step(wish)
+        except StoreError as error:
+            self._wish = self._wish or wish
+            again, self._failed = self._failed, True
+            if not isinstance(error, RemoteAwayError):
+                return _REFUSED_PAUSE
+            return min(_LONGEST_PAUSE, 2 * pause) if again else _FIRST_PAUSE
+        self._failed = False
+        with self._moved:
+            self._served = asked
+            self._moved.notify_all()
+        return _EVERY_SECONDS
