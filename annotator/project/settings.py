@@ -31,6 +31,7 @@ SEEN_GUARD_MODES = ("auto", "on", "off")
 """Guard against keys pressed before their picture was drawn; auto is on over slow connections."""
 ZERO_SHOT_MODES = ("auto", "off")
 """The names of the classes: the model starts from them where it can, or never."""
+DURABLE_MODES = ("disk", "server")
 DIGIT_MODES = ("model", "fixed")
 """The classes of the digits, of more than nine: the likeliest nine, or always the first nine."""
 
@@ -77,6 +78,12 @@ class Settings:
     """The annotator's name; None for the login name."""
     repeats: float = 0.0
     """The share of questions that repeat an item the annotator has labelled before, unannounced."""
+    store: str | None = None
+    """A team's log: "postgresql://host/db", "service=NAME" or "folder:PATH"; None for labels.db."""
+    schema: str = "annotator"
+    """The schema of a team's log in its database."""
+    durable: str = "disk"
+    """The place that a label has to reach before it counts: this "disk", or the "server"."""
     on_label: str | None = None
     """A command that gets one JSON line for each row of the log that a session writes."""
     on_finish: str | None = None
@@ -139,12 +146,15 @@ _FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "seen_guard": (str, '"auto", "on" or "off"'),
     "annotator": (str, "the annotator's name, in quotes"),
     "repeats": ((int, float), "a share from 0 to 0.5, such as 0.02"),
+    "store": (str, '"postgresql://host/db", "service=NAME" or "folder:PATH", without a password'),
+    "schema": (str, "the name of a schema, in quotes"),
+    "durable": (str, '"disk" or "server"'),
     "on_label": (str, "a command line in quotes, with every quote inside it closed"),
     "on_finish": (str, "a command line in quotes, with every quote inside it closed"),
 }
 _CHOICES = {
     "box_order": BOX_ORDERS, "pictures": PICTURE_MODES, "seen_guard": SEEN_GUARD_MODES,
-    "digits": DIGIT_MODES, "zero_shot": ZERO_SHOT_MODES,
+    "digits": DIGIT_MODES, "zero_shot": ZERO_SHOT_MODES, "durable": DURABLE_MODES,
 }  # fmt: skip
 _COMMANDS = ("on_label", "on_finish")
 _RANGES = {
@@ -269,6 +279,8 @@ def _check_value(key: str, value: object) -> list[str]:
         good = value in _CHOICES[key]
     if good and key == "window":
         good = _is_range(value)
+    if good and key == "store":
+        good = is_store_name(str(value))
     if good and key in _COMMANDS:
         good = _is_command(str(value))
     shown = make_printable(repr(value) if isinstance(value, str) else str(value).lower())[:60]
@@ -280,6 +292,13 @@ def _is_range(value: object) -> bool:
     numbers: list[Any] = value if isinstance(value, list) else []
     known = all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers)
     return len(numbers) == 2 and known and -1e15 < numbers[0] < numbers[1] < 1e15
+
+
+def is_store_name(text: str) -> bool:
+    """Return whether a text names a team's log, and holds no password."""
+    kinds = ("postgresql://", "postgres://", "service=", "folder:")
+    secret = re.search(r"://[^/@]*:[^/@]*@|password|passfile", text)
+    return text.startswith(kinds) and text.isprintable() and not secret
 
 
 def _is_command(line: str) -> bool:

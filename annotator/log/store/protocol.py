@@ -32,10 +32,10 @@ class Arrival(NamedTuple):
     """A row that is new here, or that a team's log has numbered."""
 
     place: int
-    """Its place in the order in which rows became known here."""
+    """The place in the order in which rows became known here."""
     entry: Entry
     before: int | None = None
-    """The number that it had until now; None for a new row."""
+    """The number of the row until now; None for a new row."""
 
 
 class Byproduct(NamedTuple):

@@ -48,7 +48,7 @@ _CHUNK = 500
 
 
 class SyncState(NamedTuple):
-    """How far a replica is with its team's log."""
+    """The progress of a replica towards its team's log."""
 
     waiting: int
     """Rows that are still to be sent."""

@@ -174,7 +174,7 @@ def _describe_other_format(path: Path, *, is_replica: bool) -> str:
     if is_replica:
         return (
             f"{name} is a copy of a team's log, and annotator.toml names no team. Put its line "
-            f"`store = …` back. To go on without the team: annotator team leave {project}"
+            f"`store = …` back. To work without the team: annotator team leave {project}"
         )
     return (
         f"annotator.toml names a team's log, and {name} is a log of its own. To make a team of "
