@@ -139,7 +139,7 @@ class Syncer:
 
 
 class SyncThread:
-    """A thread that keeps a replica and its team's log equal. It starts with the first row or lease."""
+    """A thread that keeps a replica and its team's log equal, once there is something to send."""
 
     def __init__(self, path: Path, reach: Reach) -> None:
         self._path, self._reach = path, reach
