@@ -38,6 +38,19 @@ class Arrival(NamedTuple):
     """The number of the row until now; None for a new row."""
 
 
+class SyncState(NamedTuple):
+    """The progress of a replica towards its team's log."""
+
+    waiting: int
+    """Rows that are still to be sent."""
+    synced_at: float | None
+    """Seconds since the epoch of the last time when both were equal; None if never."""
+    away_since: float | None
+    """Seconds since the epoch since when the team's log cannot be reached; None while it can."""
+    problem: str
+    """The reason why it cannot be reached, or refuses the rows; "" for none."""
+
+
 class Byproduct(NamedTuple):
     """One event of the mouse, the keys or the screen on a page: see `annotator.hits.traces`."""
 
@@ -119,6 +132,10 @@ class Store(Protocol):
 
     def changed(self) -> bool:
         """Return whether another connection has written since the last call; takes microseconds."""
+        ...
+
+    def sync_state(self) -> SyncState | None:
+        """Return the progress towards the team's log; None for a log of one's own."""
         ...
 
     def close(self) -> None:

@@ -15,11 +15,10 @@ from pathlib import Path
 from annotator.errors import StoreError
 from annotator.log.entries import PENDING, Entry
 from annotator.log.store import schema
-from annotator.log.store.protocol import Arrival, DecidedMeanwhile, Lease
+from annotator.log.store.protocol import Arrival, DecidedMeanwhile, Lease, SyncState
 from annotator.log.store.replica_tables import (
     TABLES,
     ReplicaTables,
-    SyncState,
     written_at_once,
 )
 from annotator.log.store.schema import LOG_COLUMNS, explain_sqlite_errors, row_to_entry
@@ -57,7 +56,7 @@ class Replica(SqliteStore):
         written = super().append(*entries, last_seen=last_seen)
         if written:
             self._sync.wake()
-        if written and self._waits and not self._sync.drain(_SERVER_SECONDS):
+        if written and self._waits and not self.wait_until_sent(_SERVER_SECONDS):
             raise StoreError(
                 "The label is on this disk, and the team's log did not take it in "
                 f"{_SERVER_SECONDS:.0f} s: {self.sync_state().problem or 'no answer'}. It is sent "
@@ -108,6 +107,10 @@ class Replica(SqliteStore):
         """Return how far this copy is with the team's log."""
         with explain_sqlite_errors(self.path):
             return self._tables.sync_state()
+
+    def wait_until_sent(self, seconds: float) -> bool:
+        """Wait until all rows are sent and those of others are read; return False if in vain."""
+        return self._sync.drain(seconds)
 
     def close(self) -> None:
         """Wait a little until all rows are sent, then close the file."""

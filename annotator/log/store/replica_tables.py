@@ -15,9 +15,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from annotator.log.entries import DECISIONS, PENDING, RACE, Action, Entry
+from annotator.log.store.protocol import SyncState
 from annotator.log.store.remote import SharedRow
 from annotator.log.store.schema import (
     INSERT_ROW,
@@ -45,19 +46,6 @@ CREATE TABLE team (
 """
 _ROW = f"SELECT seq, {LOG_COLUMNS}, checksum FROM log"  # noqa: S608
 _CHUNK = 500
-
-
-class SyncState(NamedTuple):
-    """The progress of a replica towards its team's log."""
-
-    waiting: int
-    """Rows that are still to be sent."""
-    synced_at: float | None
-    """Seconds since the epoch of the last time when both were equal; None if never."""
-    away_since: float | None
-    """Seconds since the epoch since when the team's log cannot be reached; None while it can."""
-    problem: str
-    """The reason why it cannot be reached, or refuses the rows; "" for none."""
 
 
 def new_row_id() -> str:

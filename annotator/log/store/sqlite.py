@@ -21,7 +21,14 @@ from annotator.log.store import schema
 from annotator.log.store.file_system import NETWORK_FILE_SYSTEMS, file_system_type
 from annotator.log.store.holders import is_dead
 from annotator.log.store.last_row import LastRow, read_last_row
-from annotator.log.store.protocol import Arrival, Byproduct, DecidedMeanwhile, Lease, LostRowsError
+from annotator.log.store.protocol import (
+    Arrival,
+    Byproduct,
+    DecidedMeanwhile,
+    Lease,
+    LostRowsError,
+    SyncState,
+)
 from annotator.log.store.row_checks import OddRow, check_sum, parse_json_object, sum_values
 from annotator.log.store.schema import (
     INSERT_ROW,
@@ -257,6 +264,10 @@ class SqliteStore:
             (version,) = self._log.execute("PRAGMA data_version").fetchone()
         before, self._data_version = self._data_version, version
         return bool(before != version)
+
+    def sync_state(self) -> SyncState | None:
+        """Return None: this log is one's own."""
+        return None
 
     def close(self) -> None:
         """Close the file."""

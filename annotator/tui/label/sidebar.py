@@ -174,7 +174,7 @@ class Sidebar(Vertical):
             self._curves,
             self._pool_error,
             hunt,
-            label_text.audit_words(session),
+            (*label_text.team_words(session), *label_text.audit_words(session)),
             self._meter(),
             session.blind,
         )

@@ -152,6 +152,20 @@ def audit_words(session: LabelSession) -> tuple[str, ...]:
     return (rule, session.mode.notice) if session.mode.notice else (rule,)
 
 
+def team_words(session: LabelSession) -> tuple[str, ...]:
+    """Return what holds up the way to the team's log; nothing if all is sent."""
+    state = session.store.sync_state()
+    if state is None or not (state.problem or state.away_since):
+        return ()
+    to_send = f"{state.waiting:,} to send"
+    if state.away_since is None:
+        return (f"The team's log refuses to work with this copy, {to_send}: {state.problem}",)
+    seconds = max(0, int(session.clock() - state.away_since))
+    hours, rest = divmod(seconds, 3600)
+    since = f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
+    return (f"offline {since}, {to_send}",)
+
+
 def badge_text(session: LabelSession, answers_group: bool) -> str:
     """Return the mode that must not be overlooked; "" for plain labelling.
 
