@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -159,6 +159,41 @@ def _append_to_settings(project: ProjectFolder, classes: Sequence[str | ClassInf
             f"{make_printable(str(file))} cannot be changed: {why}. Add these classes to it in an "
             f"editor: {make_printable(', '.join(new))}"
         ) from error
+
+
+def change_settings(folder: Path, changes: Mapping[str, str | None]) -> None:
+    """Set settings in annotator.toml, or take out those that are None; all else stays as it is.
+
+    Raises `ProjectError` for a file that cannot be changed.
+    """
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    file = folder / SETTINGS_FILE
+    with lock_project(folder):
+        try:
+            text = change_settings_text(file.read_text("utf-8"), changes)
+            write_atomically(file, text.encode())
+        except (OSError, TOMLKitError) as error:
+            why = getattr(error, "strerror", None) or error
+            lines = (f"{key} = {tomlkit.item(v).as_string()}" for key, v in changes.items() if v)
+            raise ProjectError(
+                f"{make_printable(str(file))} cannot be changed: {why}. Write these lines into it "
+                f"in an editor: {'; '.join(lines) or 'none of ' + ', '.join(changes)}"
+            ) from error
+
+
+def change_settings_text(text: str, changes: Mapping[str, str | None]) -> str:
+    """Return the text of an annotator.toml with other values of some settings; None removes one."""
+    import tomlkit
+
+    document = tomlkit.parse(text)
+    for key, value in changes.items():
+        if value is None:
+            document.pop(key, None)
+        else:
+            document[key] = value  # a new one stands in front of the first table
+    return tomlkit.dumps(document)
 
 
 def is_project(folder: Path) -> bool:
