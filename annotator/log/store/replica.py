@@ -13,8 +13,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from annotator.errors import StoreError
+from annotator.items.refs import make_printable, shell_quoted
 from annotator.log.entries import PENDING, Entry
 from annotator.log.store import schema
+from annotator.log.store.last_row import LastRow
 from annotator.log.store.protocol import Arrival, DecidedMeanwhile, Lease, SyncState
 from annotator.log.store.replica_tables import (
     TABLES,
@@ -135,6 +137,53 @@ class Replica(SqliteStore):
         later = {ref for (ref,) in self._log.execute(query, (last_seen,))}
         if not later.isdisjoint(entry.ref for entry in entries):
             raise DecidedMeanwhile
+
+
+def leave_team(path: Path) -> None:
+    """Make a log of one's own of a copy; its rows keep their numbers, and rows not sent get some.
+
+    Raises `StoreError` while another program has it open.
+    """
+    with explain_sqlite_errors(path), closing(open_alone(path)) as file:
+        tables = ReplicaTables(file)
+        with written_at_once(file):
+            tables.number_unsent()
+            for kind, name in _OBJECTS:
+                file.execute(f"DROP {kind} {name}")
+            last = "(SELECT coalesce(max(seq), 0) FROM log)"
+            file.execute(f"UPDATE sqlite_sequence SET seq = {last} WHERE name = 'log'")
+            file.execute(f"PRAGMA user_version = {schema.SCHEMA_VERSION}")
+        end = file.execute(f"SELECT {last}").fetchone()[0]
+    with closing(LastRow(path)) as told:
+        told.write(end)
+
+
+def open_alone(path: Path) -> sqlite3.Connection:
+    """Open a labels.db that no other program has open, and keep all others out.
+
+    Its write-ahead log is merged into it. Raises `StoreError` if another program has it open.
+    """
+    file = sqlite3.connect(path, isolation_level=None, timeout=2)
+    try:
+        file.execute("PRAGMA locking_mode = EXCLUSIVE")
+        # SQLite leaves the write-ahead log only for a program that is alone with the file.
+        file.execute("PRAGMA journal_mode = DELETE")
+        file.execute("BEGIN EXCLUSIVE")
+        file.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        file.close()
+        raise StoreError(
+            f"{make_printable(str(path))} is open in another program. Close all screens of the "
+            f"project, then run the command again. `fuser {shell_quoted(path)}` names them."
+        ) from error
+    return file
+
+
+_OBJECTS = (
+    ("INDEX", "log_of_ref"), ("TABLE", "own"), ("TABLE", "arrivals"), ("TABLE", "elsewhere"),
+    ("TABLE", "team"),
+)  # fmt: skip
+"""What `TABLES` has made."""
 
 
 def make_replica(path: Path, uid: str, moved_in: int = 0) -> None:

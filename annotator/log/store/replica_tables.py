@@ -179,6 +179,14 @@ class ReplicaTables:
             self._name_numbers(numbers)
             self._judge(self._refs_of(numbers.values()))
 
+    def number_unsent(self) -> None:
+        """Number the rows that wait, after all others, as a log of one's own does."""
+        query = "SELECT coalesce(max(seq), 0) FROM log WHERE seq < ?"
+        (last,) = self._connection.execute(query, (PENDING,)).fetchone()
+        query = "SELECT id FROM own WHERE seq IS NULL ORDER BY pending"
+        ids = [row_id for (row_id,) in self._connection.execute(query)]
+        self.number_rows({row_id: last + n for n, row_id in enumerate(ids, 1)})
+
     def _name_numbers(self, numbers: Mapping[int, int]) -> None:
         """Let the rows that wait name others by their new numbers."""
         query = f"{_ROW} WHERE seq >= ? AND extra IS NOT NULL"
