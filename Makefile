@@ -18,7 +18,7 @@ endif
 BIN := $(VENV)/bin
 # What the tests need of the package. EXTRAS=logistic,faces,parquet leaves torch out, and the tests
 # that need it are skipped, each by its name.
-EXTRAS ?= models,logistic,faces,parquet,heif,jxl,dicom
+EXTRAS ?= models,logistic,faces,parquet,postgres,heif,jxl,dicom
 UV := $(shell command -v uv)
 # uv does not read pip's setting for a folder of wheels.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sqlite3
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,3 +79,10 @@ def shared() -> Path:
     if not (_SHARED / "data" / "README.md").is_file():
         pytest.skip("shared test data is absent: needs ../shared/data (or ANNOTATOR_SHARED)")
     return _SHARED
+
+
+def pytest_sessionfinish() -> None:
+    """Stop the PostgreSQL that tests have started in this process."""
+    shared_logs = sys.modules.get("tests.log.shared_logs")
+    if shared_logs is not None:
+        shared_logs.stop_postgres()

@@ -23,6 +23,7 @@ EXTRAS = {
     "parquet": ("Parquet files", ("pyarrow",)),
     "heif": ("HEIC and HEIF images", ("pillow_heif",)),
     "jxl": ("JPEG XL images", ("pillow_jxl",)),
+    "postgres": ("a team's log in PostgreSQL", ("psycopg",)),
     "dicom": ("DICOM images", ("pydicom",)),
     "logistic": ("--estimator logistic, clusters", ("sklearn",)),
 }

@@ -79,3 +79,19 @@ class SharedLog(Protocol):
     def close(self) -> None:
         """Close the connection."""
         ...
+
+
+class TeamFiles(Protocol):
+    """The files that a team's log keeps for those who join: annotator.toml and refs.csv."""
+
+    def uid(self) -> str:
+        """Return the id of the team's log."""
+        ...
+
+    def read_file(self, name: str) -> bytes:
+        """Return a file; b"" if the team has none of that name."""
+        ...
+
+    def write_file(self, name: str, data: bytes) -> None:
+        """Keep a file in place of an older one; only an admin may."""
+        ...

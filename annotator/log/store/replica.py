@@ -8,6 +8,7 @@ becomes an opinion: see `find_lost_races`.
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -183,7 +184,7 @@ _OBJECTS = (
     ("INDEX", "log_of_ref"), ("TABLE", "own"), ("TABLE", "arrivals"), ("TABLE", "elsewhere"),
     ("TABLE", "team"),
 )  # fmt: skip
-"""What `TABLES` has made."""
+"""The tables and the index of `TABLES`."""
 
 
 def make_replica(path: Path, uid: str, moved_in: int = 0) -> None:
@@ -204,5 +205,8 @@ def turn_into_replica(file: sqlite3.Connection, uid: str, moved_in: int) -> None
     with written_at_once(file):
         for statement in filter(str.strip, TABLES.split(";")):
             file.execute(statement)
-        file.execute("INSERT INTO team (one, uid, moved_in) VALUES (1, ?, ?)", (uid, moved_in))
+        file.execute(
+            "INSERT INTO team (one, uid, writer, moved_in) VALUES (1, ?, ?, ?)",
+            (uid, uuid.uuid4().hex, moved_in),
+        )
         file.execute(f"PRAGMA user_version = {schema.REPLICA_VERSION}")

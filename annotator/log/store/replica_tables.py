@@ -40,8 +40,9 @@ CREATE TABLE arrivals (
 CREATE INDEX log_of_ref ON log (ref);
 CREATE TABLE elsewhere (ref TEXT PRIMARY KEY, annotator TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE team (
-    one INTEGER PRIMARY KEY CHECK (one = 1), uid TEXT NOT NULL, read_to TEXT NOT NULL DEFAULT '',
-    moved_in INTEGER NOT NULL DEFAULT 0, synced_at REAL, away_since REAL, problem TEXT
+    one INTEGER PRIMARY KEY CHECK (one = 1), uid TEXT NOT NULL, writer TEXT NOT NULL,
+    read_to TEXT NOT NULL DEFAULT '', moved_in INTEGER NOT NULL DEFAULT 0, synced_at REAL,
+    away_since REAL, problem TEXT
 );
 """
 _ROW = f"SELECT seq, {LOG_COLUMNS}, checksum FROM log"  # noqa: S608
@@ -145,6 +146,11 @@ class ReplicaTables:
         query = "SELECT count(*) FROM own WHERE seq IS NULL"
         return int(self._connection.execute(query).fetchone()[0])
 
+    def count_rows(self) -> int:
+        """Return the number of rows that the team's log has numbered."""
+        query = "SELECT count(*) FROM log WHERE seq < ?"
+        return int(self._connection.execute(query, (PENDING,)).fetchone()[0])
+
     def rows_to_send(self, most: int) -> list[SharedRow]:
         """Return the first rows to be sent, up to one that names a row without a number."""
         query = (
@@ -208,6 +214,11 @@ class ReplicaTables:
     def moved_in(self) -> int:
         """The last row that was written before there was a team."""
         return int(self._team("moved_in"))
+
+    @property
+    def writer(self) -> str:
+        """The id of this copy among all copies."""
+        return str(self._team("writer"))
 
     @property
     def uid(self) -> str:

@@ -20,8 +20,8 @@ from annotator.log.store.remote import RemoteAwayError, RemoteRefusedError, Shar
 from annotator.log.store.replica_tables import ReplicaTables, written_at_once
 from annotator.log.store.schema import explain_sqlite_errors
 
-Reach = Callable[[], SharedLog]
-"""A way to the team's log; it may be far, and away."""
+Reach = Callable[[str], SharedLog]
+"""A way to the team's log for a writer of that id; the log may be far, and away."""
 _EVERY_SECONDS = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 _REFUSED_PAUSE = 5.0
@@ -43,9 +43,19 @@ class Wish(NamedTuple):
 class Syncer:
     """One replica and its team's log, in one thread."""
 
-    def __init__(self, path: Path, reach: Reach, clock: Callable[[], float] = time.time) -> None:
-        """Open the replica in `path`; `reach` is called at the first step."""
+    def __init__(
+        self,
+        path: Path,
+        reach: Reach,
+        clock: Callable[[], float] = time.time,
+        most_rows: int = _MOST_ROWS,
+    ) -> None:
+        """Open the replica in `path`; `reach` is called at the first step.
+
+        A transaction has at most `most_rows` rows: labels of this moment wait for it.
+        """
         self._path, self._reach, self._clock = path, reach, clock
+        self._most_rows = most_rows
         with explain_sqlite_errors(path):
             self._file = sqlite3.connect(path, isolation_level=None, timeout=10)
             self._file.execute("PRAGMA synchronous = NORMAL")
@@ -54,17 +64,19 @@ class Syncer:
         self._noted = 0.0
         self._holder = ""
 
-    def step(self, wish: Wish | None = None) -> None:
-        """Send, read and lease what there is.
+    def step(
+        self, wish: Wish | None = None, on_read: Callable[[int], object] | None = None
+    ) -> None:
+        """Send, read and lease what there is; `on_read` gets the number of rows read so far.
 
         Raises `RemoteAwayError`, `RemoteRefusedError` or, for this disk, `StoreError`; the tables
         then say why.
         """
         try:
-            remote = self._remote = self._remote or self._reach()
+            remote = self._remote = self._remote or self._reach(self.tables.writer)
             with explain_sqlite_errors(self._path):
                 self._send(remote)
-                self._read(remote)
+                self._read(remote, on_read)
                 self._lease(remote, wish)
                 self._note_equal()
         except (RemoteAwayError, RemoteRefusedError) as error:
@@ -95,18 +107,18 @@ class Syncer:
             with written_at_once(self._file):
                 self.tables.number_rows(places)
 
-    def _read(self, remote: SharedLog) -> None:
-        start = self.tables.read_to
+    def _read(self, remote: SharedLog, on_read: Callable[[int], object] | None) -> None:
+        start, most, count = self.tables.read_to, self._most_rows, 0
         for rows, end in remote.read_new(start):
-            for at in range(0, len(rows), _MOST_ROWS):
-                last = at + _MOST_ROWS >= len(rows)
+            for at in range(0, len(rows), most):
+                read_to = end if at + most >= len(rows) else start
                 with written_at_once(self._file):
-                    quickest = self.tables.merge(
-                        rows[at : at + _MOST_ROWS], start, end if last else start
-                    )
+                    quickest = self.tables.merge(rows[at : at + most], start, read_to)
                 if not quickest:
                     return  # another program on this replica has read them
-            start = end
+            start, count = end, count + len(rows)
+            if on_read is not None:
+                on_read(count)
 
     def _lease(self, remote: SharedLog, wish: Wish | None) -> None:
         if wish is not None:
