@@ -42,7 +42,10 @@ from annotator.log.store.schema import (
     to_json,
 )
 
-_BUSY_MS = 5000
+_BUSY_MS = {"wal": 5000, "delete": 20_000}
+"""Milliseconds to wait for other programs: in WAL mode, and with a rollback journal."""
+_SHORT_READ = 1000
+"""Rows that are read at once where an open reader keeps writers out."""
 LONGEST_LEASE = 30 * 86400.0
 """Seconds. A lease that runs longer has a wrong clock or is damaged, and counts for nothing."""
 _ODD_LEASES = (
@@ -66,6 +69,7 @@ class SqliteStore:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self._data_version = -1
+        self._readers_block = False
         schema.refuse_odd_files(self.path)
         told = read_last_row(self.path) if self.path.exists() else 0
         if told and not self.path.stat().st_size:
@@ -162,8 +166,8 @@ class SqliteStore:
     def entries(self, after: int = 0) -> Iterator[Entry]:
         """Yield the rows with `seq` above `after`, in order."""
         with explain_sqlite_errors(self.path):
-            query = f"{select_rows(self._log, 'log')} WHERE seq > ? ORDER BY seq"
-            for row in self._log.execute(query, (after,)):
+            query = f"{select_rows(self._log, 'log')} WHERE seq > :after ORDER BY seq"
+            for row in self._read_rows(query, {"after": after}):
                 try:
                     entry = row_to_entry(row)
                 except OddRow as odd:
@@ -247,10 +251,11 @@ class SqliteStore:
         """Yield the rows of a kind and of a page (all for None), in the order written."""
         with explain_sqlite_errors(self.path):
             query = (
-                f"{select_rows(self._log, 'byproducts')} WHERE (:kind IS NULL OR kind = :kind) "
+                f"{select_rows(self._log, 'byproducts')} WHERE seq > :after "
+                "AND (:kind IS NULL OR kind = :kind) "
                 f"{'AND page = :page' if page is not None else ''} ORDER BY seq"
             )
-            for row in self._log.execute(query, {"kind": kind, "page": page}):
+            for row in self._read_rows(query, {"kind": kind, "page": page, "after": 0}):
                 try:
                     byproduct = row_to_byproduct(row)
                 except OddRow as odd:
@@ -277,11 +282,28 @@ class SqliteStore:
         self._last_row.close()
 
     def _connect(self, synchronous: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, isolation_level=None, timeout=_BUSY_MS / 1000)
         mode = "delete" if file_system_type(self.path.parent) in NETWORK_FILE_SYSTEMS else "wal"
-        schema.set_journal_mode(connection, mode, seconds=_BUSY_MS / 1000)
+        self._readers_block, seconds = mode == "delete", _BUSY_MS[mode] / 1000
+        connection = sqlite3.connect(self.path, isolation_level=None, timeout=seconds)
+        schema.set_journal_mode(connection, mode, seconds=seconds)
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         return connection
+
+    def _read_rows(self, query: str, values: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query for rows after `:after`, in order.
+
+        With a rollback journal, a query that is not at its end keeps all writers out. So the rows
+        come in short reads, or in one where rows change their numbers meanwhile.
+        """
+        if not self._readers_block:
+            yield from self._log.execute(query, values)
+            return
+        most = -1 if self.shared else _SHORT_READ
+        while rows := self._log.execute(f"{query} LIMIT {most}", values).fetchall():
+            yield from rows
+            if most < 0 or len(rows) < most:
+                return
+            values = {**values, "after": rows[-1][0]}
 
     def _check_end(self, told: int) -> int:
         """Return the last row. Raises `StoreError` if rows that were `told` are gone."""
