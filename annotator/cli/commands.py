@@ -45,6 +45,9 @@ COMMANDS = {
     "config": ("system", "Show the settings in effect and where they are set."),
     "doctor": ("system", "Check the setup and print a fix for each problem."),
     "completion": ("system", "Print a script that completes commands in your shell."),
+    "team": ("team", "Work on one project from several machines."),
+    "join": ("team", "Make a project folder that works on a team's log."),
+    "sync": ("team", "Send your labels to the team, and read those of others."),
     "hits": ("hits", "Give pages of images to workers as tasks (HITs)."),
 }
 """Command to its module in annotator.cli and a summary of at most 58 characters."""
@@ -58,6 +61,17 @@ HITS = {
     "replay": "Show a worker's pointer over the pages.",
 }
 """Summaries of the commands of `annotator hits`."""
+
+TEAM = {
+    "init": "Move a project into a team's log.",
+    "add": "Add a member, or change a role.",
+    "remove": "End a membership.",
+    "status": "Show the members, their labels and who is on what.",
+    "leave": "Make a project of your own of your copy.",
+}
+"""Summaries of the commands of `annotator team`."""
+
+_GROUPS = {"hits": HITS, "team": TEAM}
 
 
 PLAIN_TYPER_OPTIONS: dict[str, Any] = {"rich_markup_mode": None, "add_completion": False}
@@ -144,8 +158,8 @@ def _protect_negated_terms(args: list[str]) -> list[str]:
 
 def _load_command(name: str) -> Any:
     module = importlib.import_module(f"annotator.cli.{COMMANDS[name][0]}")
-    if name == "hits":
-        return _load_group(module)
+    if name in _GROUPS:
+        return _load_group(name, module)
     made = typer.Typer(**PLAIN_TYPER_OPTIONS)
     made.command(name, cls=ConciseCommand, short_help=COMMANDS[name][1])(
         _exit_as_shells_expect(module.COMMANDS[name])
@@ -153,14 +167,14 @@ def _load_command(name: str) -> Any:
     return get_command(made)
 
 
-def _load_group(module: Any) -> Any:
+def _load_group(group_name: str, module: Any) -> Any:
     made = typer.Typer(help=module.HELP, no_args_is_help=True, **PLAIN_TYPER_OPTIONS)
-    for name, command in module.COMMANDS.items():
-        made.command(name, cls=ConciseCommand, short_help=HITS[name])(
+    for name, command in module.GROUP.items():
+        made.command(name, cls=ConciseCommand, short_help=_GROUPS[group_name][name])(
             _exit_as_shells_expect(command)
         )
     group = get_command(made)
-    group.name, group.short_help = "hits", COMMANDS["hits"][1]
+    group.name, group.short_help = group_name, COMMANDS[group_name][1]
     return group
 
 

@@ -371,7 +371,7 @@ def _worker_name(project: ProjectFolder, name: str, keep_name: bool) -> str:
     return name if keep_name else worker_id(project, name)
 
 
-COMMANDS: dict[str, Callable[..., None]] = {
+GROUP: dict[str, Callable[..., None]] = {
     "make": make,
     "run": run,
     "assign": assign,

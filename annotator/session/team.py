@@ -234,7 +234,7 @@ def join_team(
 
 def sync_project(project: ProjectFolder) -> SyncReport:
     """Send and read until both are equal. Raises `StoreError` if the team's log is away."""
-    _require_team(project)
+    require_team(project)
     with closing(Syncer(project.labels_file, partial(reach_checked, project))) as syncer:
         waiting, rows = syncer.tables.waiting(), syncer.tables.count_rows()
         syncer.step()
@@ -242,7 +242,8 @@ def sync_project(project: ProjectFolder) -> SyncReport:
         return SyncReport(waiting - left, syncer.tables.count_rows() - rows, left)
 
 
-def _require_team(project: ProjectFolder) -> None:
+def require_team(project: ProjectFolder) -> None:
+    """Raise `StoreError` unless the project has a copy of a team's log."""
     if project.settings.store is None:
         raise StoreError(
             f"{make_printable(str(project.folder))} has a log of its own. To make a team of it: "
@@ -253,7 +254,7 @@ def _require_team(project: ProjectFolder) -> None:
 
 def take_refs(project: ProjectFolder) -> None:
     """Take the team's refs.csv in place of this one, which stays beside it as refs-before.csv."""
-    _require_team(project)
+    require_team(project)
     data = _team_of(project).files.read_file(_REFS_FILE)
     with lock_project(project.folder):
         if project.refs_file.exists():
@@ -264,7 +265,7 @@ def take_refs(project: ProjectFolder) -> None:
 
 def give_refs(project: ProjectFolder) -> None:
     """Give this project's settings and refs.csv to the team; only an admin may."""
-    _require_team(project)
+    require_team(project)
     give_files(project, _team_of(project).files)
 
 
@@ -277,7 +278,7 @@ def leave_project(project: ProjectFolder, *, unsent: bool) -> int:
 
     With `unsent`, rows that cannot be sent stay here. Raises `StoreError`.
     """
-    _require_team(project)
+    require_team(project)
     try:
         sync_project(project)
     except StoreError as error:

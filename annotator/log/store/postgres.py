@@ -52,7 +52,7 @@ _REFUSALS = {
     ),
     r"definition of service|service file": "Write the service into ~/.pg_service.conf",
 }
-"""The messages of libpq about a connection that a second attempt does not mend, and remedies."""
+"""The messages of libpq about a connection that fails at every attempt, and the remedies."""
 
 
 @dataclass(frozen=True, slots=True)
