@@ -217,6 +217,9 @@ def sync(
     typer.echo(
         f"{plural(found.sent, 'row')} sent, {plural(found.received, 'row')} received.", err=True
     )
+    if found.refused:
+        typer.echo(f"{plural(found.refused, 'row')} not taken: {found.reason}", err=True)
+        raise typer.Exit(1)
 
 
 def _require_store(store: str) -> None:

@@ -67,8 +67,10 @@ class SyncReport:
 
     sent: int
     received: int
-    waiting: int
-    """Rows that are still to be sent."""
+    refused: int
+    """Rows that the team's log does not take from this member; they stay here."""
+    reason: str
+    """The reason for the first of them."""
 
 
 def init_team(project: ProjectFolder, store: str, schema: str, tell: Tell) -> int:
@@ -216,7 +218,8 @@ def join_team(
             f"{name} has no project that can be joined yet. Its admin moves one in: annotator "
             f"team init PROJECT --store {name}"
         )
-    own = {"store": store, "schema": schema, **changes}
+    member = team.files.member_name()
+    own = {"store": store, "schema": schema, "annotator": member, **changes}
     with stage_project(folder) as made:
         write_atomically(made / SETTINGS_FILE, change_settings_text(text.decode(), own).encode())
         write_atomically(made / _REFS_FILE, team.files.read_file(_REFS_FILE))
@@ -227,7 +230,7 @@ def join_team(
                 f"The images are not at {make_printable(str(images))} on this machine. Name their "
                 "folder: --images DIR"
             )
-        make_replica(made / "labels.db", team.files.uid(), int(moved_in))
+        make_replica(made / "labels.db", team.files.uid(), int(moved_in), member)
         _read_all(made / "labels.db", team.open_log, partial(tell, "read"))
     return ProjectFolder.open(folder)
 
@@ -236,10 +239,13 @@ def sync_project(project: ProjectFolder) -> SyncReport:
     """Send and read until both are equal. Raises `StoreError` if the team's log is away."""
     require_team(project)
     with closing(Syncer(project.labels_file, partial(reach_checked, project))) as syncer:
+        syncer.tables.forgive_rows()
         waiting, rows = syncer.tables.waiting(), syncer.tables.count_rows()
         syncer.step()
-        left = syncer.tables.waiting()
-        return SyncReport(waiting - left, syncer.tables.count_rows() - rows, left)
+        state = syncer.tables.sync_state()
+        sent = waiting - state.waiting - state.refused
+        received = syncer.tables.count_rows() - rows - sent
+        return SyncReport(sent, received, state.refused, state.reason)
 
 
 def require_team(project: ProjectFolder) -> None:

@@ -385,6 +385,10 @@ class FolderTeam:
         with _explained(self._folder):
             return str(_read_team(self._folder)["uid"])
 
+    def member_name(self) -> str | None:
+        """Return None: a folder has no logins, so that any name may be used."""
+        return None
+
     def read_file(self, name: str) -> bytes:
         """Return a file; b"" if the team has none of that name."""
         with _explained(self._folder):

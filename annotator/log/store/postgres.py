@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from annotator.errors import ExtraMissing, ProjectError
 from annotator.items.refs import make_printable, plural
 from annotator.log.store.protocol import Lease
-from annotator.log.store.remote import RemoteAwayError, RemoteRefusedError, SharedRow
+from annotator.log.store.remote import (
+    RemoteAwayError,
+    RemoteRefusedError,
+    RowsRefusedError,
+    SharedRow,
+)
 from annotator.log.store.schema import LOG_COLUMNS, entry_to_row, row_to_entry
 
 if TYPE_CHECKING:
@@ -32,6 +37,8 @@ _NAMES = [name.strip() for name in LOG_COLUMNS.split(",")]
 _SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _AWAY_STATES = ("08", "53", "57", "55P03", "40")
 """The beginnings of SQLSTATEs after which the same may work later: PostgreSQL's appendix A."""
+_ROW_STATES = ("42501", "22P02", "22P05", "22021", "22003", "23502", "23514")
+"""The SQLSTATEs that depend on the rows: a right that the member lacks, a value out of range."""
 _REFUSALS = {
     r"password authentication failed|no password supplied": (
         "PostgreSQL wants a password. Write it into ~/.pgpass: HOST:PORT:DATABASE:LOGIN:PASSWORD"
@@ -206,7 +213,12 @@ class PostgresLog:
         sent = [_as_json(row) for row in rows]
         text = json.dumps(sent, ensure_ascii=False, allow_nan=False)
         query = "SELECT o_id::text, o_seq FROM {s}.append(%s::json)"
-        return dict(self._server.query(query, text))
+        try:
+            return dict(self._server.query(query, text))
+        except RemoteRefusedError as error:
+            if getattr(error.__cause__, "sqlstate", None) in _ROW_STATES:
+                raise RowsRefusedError(str(error)) from error
+            raise
 
     def read_new(self, cursor: str) -> Iterator[tuple[list[SharedRow], str]]:
         """Yield the rows after `cursor`, the last row that is known, in batches."""
@@ -338,6 +350,11 @@ class PostgresTeam:
         """Return the id of the team's log."""
         ((found,),) = self._server.query("SELECT uid::text FROM {s}.project")
         return str(found)
+
+    def member_name(self) -> str | None:
+        """Return the name that this member's labels carry; None for an admin, who may use any."""
+        ((name, role),) = self._server.query("SELECT annotator, role FROM {s}.me()")
+        return None if role == "admin" else str(name)
 
     def read_file(self, name: str) -> bytes:
         """Return a file; b"" if the team has none of that name."""

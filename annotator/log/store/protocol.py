@@ -48,7 +48,11 @@ class SyncState(NamedTuple):
     away_since: float | None
     """Seconds since the epoch since when the team's log cannot be reached; None while it can."""
     problem: str
-    """The reason why it cannot be reached, or refuses the rows; "" for none."""
+    """The reason why it cannot be reached, or refuses this copy; "" for none."""
+    refused: int = 0
+    """Rows that the team's log does not take from this member; they stay here."""
+    reason: str = ""
+    """The reason for the first of them."""
 
 
 class Byproduct(NamedTuple):

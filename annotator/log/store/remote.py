@@ -22,6 +22,10 @@ class RemoteRefusedError(StoreError):
     """The error for rows or a member that a shared log refuses: to try again changes nothing."""
 
 
+class RowsRefusedError(RemoteRefusedError):
+    """The error for rows that a shared log does not take from this member; others it takes."""
+
+
 class SharedRow(NamedTuple):
     """A row of the log with the id that all members know it by.
 
@@ -37,7 +41,8 @@ class SharedLog(Protocol):
     """The log of a team, as one member reaches it, from one thread.
 
     Every method raises `RemoteAwayError` while the log cannot be reached, and
-    `RemoteRefusedError` for what it does not allow.
+    `RemoteRefusedError` for what it does not allow: `append` raises `RowsRefusedError` if that
+    depends on the rows.
     """
 
     def append(self, rows: Sequence[SharedRow]) -> dict[str, int]:
@@ -86,6 +91,10 @@ class TeamFiles(Protocol):
 
     def uid(self) -> str:
         """Return the id of the team's log."""
+        ...
+
+    def member_name(self) -> str | None:
+        """Return the name that this member's labels carry; None if any name may."""
         ...
 
     def read_file(self, name: str) -> bytes:

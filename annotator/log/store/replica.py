@@ -47,7 +47,7 @@ class Replica(SqliteStore):
         """
         super().__init__(path)
         self._tables = ReplicaTables(self._log)
-        self._waits, self._holder = waits, ""
+        self._waits, self._holder, self._member = waits, "", self._tables.member
         self._sync = SyncThread(path, reach)
 
     def append(self, *entries: Entry, last_seen: int | None = None) -> list[Entry]:
@@ -125,6 +125,12 @@ class Replica(SqliteStore):
         return max(PENDING, super()._next_seq())
 
     def _complete(self, entry: Entry) -> Entry:
+        if self._member is not None and entry.annotator != self._member:
+            raise StoreError(
+                f"The team's log takes labels of {make_printable(self._member)} from this login, "
+                f"not of {make_printable(entry.annotator)}. Run it with --annotator "
+                f"{make_printable(self._member)}."
+            )
         return self._tables.complete(entry)
 
     def _note_written(self, first: int, last: int) -> None:
@@ -187,26 +193,27 @@ _OBJECTS = (
 """The tables and the index of `TABLES`."""
 
 
-def make_replica(path: Path, uid: str, moved_in: int = 0) -> None:
+def make_replica(path: Path, uid: str, moved_in: int = 0, member: str | None = None) -> None:
     """Make a labels.db that is an empty copy of the team's log `uid`.
 
-    `moved_in` is the last row that was written before there was a team. Raises `StoreError` if
-    there is a labels.db already.
+    `moved_in` is the last row that was written before there was a team, `member` the only name
+    that rows may carry. Raises `StoreError` if there is a labels.db already.
     """
     if path.exists():
         raise StoreError(f"{path} exists. Name a new folder.")
     SqliteStore(path).close()
     with explain_sqlite_errors(path), closing(sqlite3.connect(path, isolation_level=None)) as file:
-        turn_into_replica(file, uid, moved_in)
+        _turn_into_replica(file, uid, moved_in, member)
 
 
-def turn_into_replica(file: sqlite3.Connection, uid: str, moved_in: int) -> None:
-    """Give an open labels.db the tables of a replica, all or none."""
+def _turn_into_replica(
+    file: sqlite3.Connection, uid: str, moved_in: int, member: str | None
+) -> None:
     with written_at_once(file):
         for statement in filter(str.strip, TABLES.split(";")):
             file.execute(statement)
         file.execute(
-            "INSERT INTO team (one, uid, writer, moved_in) VALUES (1, ?, ?, ?)",
-            (uid, uuid.uuid4().hex, moved_in),
+            "INSERT INTO team (one, uid, writer, moved_in, member) VALUES (1, ?, ?, ?, ?)",
+            (uid, uuid.uuid4().hex, moved_in, member),
         )
         file.execute(f"PRAGMA user_version = {schema.REPLICA_VERSION}")

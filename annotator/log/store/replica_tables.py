@@ -32,7 +32,9 @@ KNEW = "knew"
 """The key in `extra` of the row that counted when a decision was made, if one did."""
 _REFERENCES = ("undoes", "corrects", KNEW)
 TABLES = """
-CREATE TABLE own (pending INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, seq INTEGER);
+CREATE TABLE own (
+    pending INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, seq INTEGER, refused TEXT
+);
 CREATE INDEX own_waiting ON own (pending) WHERE seq IS NULL;
 CREATE TABLE arrivals (
     place INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL, before INTEGER
@@ -42,7 +44,7 @@ CREATE TABLE elsewhere (ref TEXT PRIMARY KEY, annotator TEXT NOT NULL) WITHOUT R
 CREATE TABLE team (
     one INTEGER PRIMARY KEY CHECK (one = 1), uid TEXT NOT NULL, writer TEXT NOT NULL,
     read_to TEXT NOT NULL DEFAULT '', moved_in INTEGER NOT NULL DEFAULT 0, synced_at REAL,
-    away_since REAL, problem TEXT
+    away_since REAL, problem TEXT, member TEXT
 );
 """
 _ROW = f"SELECT seq, {LOG_COLUMNS}, checksum FROM log"  # noqa: S608
@@ -143,7 +145,7 @@ class ReplicaTables:
 
     def waiting(self) -> int:
         """Return the number of rows that are still to be sent."""
-        query = "SELECT count(*) FROM own WHERE seq IS NULL"
+        query = "SELECT count(*) FROM own WHERE seq IS NULL AND refused IS NULL"
         return int(self._connection.execute(query).fetchone()[0])
 
     def count_rows(self) -> int:
@@ -155,7 +157,8 @@ class ReplicaTables:
         """Return the first rows to be sent, up to one that names a row without a number."""
         query = (
             f"SELECT own.id, log.seq, {LOG_COLUMNS}, checksum FROM own "
-            "JOIN log ON log.seq = own.pending WHERE own.seq IS NULL ORDER BY own.pending LIMIT ?"
+            "JOIN log ON log.seq = own.pending WHERE own.seq IS NULL AND refused IS NULL "
+            "ORDER BY own.pending LIMIT ?"
         )
         found: list[SharedRow] = []
         for row_id, *row in self._connection.execute(query, (most,)):
@@ -164,6 +167,22 @@ class ReplicaTables:
                 break
             found.append(SharedRow(row_id, replace(entry, seq=0)))
         return found
+
+    def refuse_row(self, row_id: str, reason: str) -> None:
+        """Keep a row here that the team's log does not take, and those that name it."""
+        query = "SELECT pending FROM own WHERE id = ?"
+        refused = {pending for (pending,) in self._connection.execute(query, (row_id,))}
+        for row in self._connection.execute(f"{_ROW} WHERE seq > ?", (min(refused),)).fetchall():
+            extra = row_to_entry(row).extra or {}
+            if refused & {extra.get(key) for key in _REFERENCES}:
+                refused.add(row[0])
+        self._connection.executemany(
+            "UPDATE own SET refused = ? WHERE pending = ?", ((reason, seq) for seq in refused)
+        )
+
+    def forgive_rows(self) -> None:
+        """Send the rows again that the team's log has refused."""
+        self._connection.execute("UPDATE own SET refused = NULL WHERE refused IS NOT NULL")
 
     def number_rows(self, places: Mapping[str, int]) -> None:
         """Give rows that were written here the numbers of the team's log, by their ids."""
@@ -184,6 +203,12 @@ class ReplicaTables:
         if numbers:
             self._name_numbers(numbers)
             self._judge(self._refs_of(numbers.values()))
+
+    @property
+    def member(self) -> str | None:
+        """The name that all rows have to carry; None if any may."""
+        found = self._team("member")
+        return None if found is None else str(found)
 
     def number_unsent(self) -> None:
         """Number the rows that wait, after all others, as a log of one's own does."""
@@ -330,7 +355,12 @@ class ReplicaTables:
     def sync_state(self) -> SyncState:
         """Return how far the replica is with its team's log."""
         query = "SELECT synced_at, away_since, coalesce(problem, '') FROM team"
-        return SyncState(self.waiting(), *self._connection.execute(query).fetchone())
+        found = self._connection.execute(query).fetchone()
+        query = "SELECT count(*), coalesce(max(refused), '') FROM own "
+        refused = self._connection.execute(
+            f"{query} WHERE seq IS NULL AND refused IS NOT NULL"
+        ).fetchone()
+        return SyncState(self.waiting(), *found, *refused)
 
 
 def _turned(entry: Entry, *, lost: bool) -> Entry:

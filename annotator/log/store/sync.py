@@ -9,14 +9,20 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from annotator.errors import StoreError
 from annotator.log.store.protocol import Lease
-from annotator.log.store.remote import RemoteAwayError, RemoteRefusedError, SharedLog
+from annotator.log.store.remote import (
+    RemoteAwayError,
+    RemoteRefusedError,
+    RowsRefusedError,
+    SharedLog,
+    SharedRow,
+)
 from annotator.log.store.replica_tables import ReplicaTables, written_at_once
 from annotator.log.store.schema import explain_sqlite_errors
 
@@ -103,7 +109,23 @@ class Syncer:
 
     def _send(self, remote: SharedLog) -> None:
         while rows := self.tables.rows_to_send(_MOST_ROWS):
-            places = remote.append(rows)
+            try:
+                places = remote.append(rows)
+            except RowsRefusedError:
+                self._send_singly(remote, rows)
+                continue
+            with written_at_once(self._file):
+                self.tables.number_rows(places)
+
+    def _send_singly(self, remote: SharedLog, rows: Sequence[SharedRow]) -> None:
+        """Send one row after the other; those that are refused stay here, and say why."""
+        for row in rows:
+            try:
+                places = remote.append([row])
+            except RowsRefusedError as error:
+                with written_at_once(self._file):
+                    self.tables.refuse_row(row.id, str(error))
+                return  # others may name it
             with written_at_once(self._file):
                 self.tables.number_rows(places)
 

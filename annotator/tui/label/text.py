@@ -155,8 +155,10 @@ def audit_words(session: LabelSession) -> tuple[str, ...]:
 def team_words(session: LabelSession) -> tuple[str, ...]:
     """Return what holds up the way to the team's log; nothing if all is sent."""
     state = session.store.sync_state()
-    if state is None or not (state.problem or state.away_since):
+    if state is None or not (state.problem or state.away_since or state.refused):
         return ()
+    if not state.problem:
+        return (f"The team's log does not take {state.refused:,} of your answers: {state.reason}",)
     to_send = f"{state.waiting:,} to send"
     if state.away_since is None:
         return (f"The team's log refuses to work with this copy, {to_send}: {state.problem}",)
