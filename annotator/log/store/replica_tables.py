@@ -191,6 +191,8 @@ class ReplicaTables:
             query = f"SELECT pending, id FROM own WHERE seq IS NULL AND id IN ({_places(chunk)})"
             found = self._connection.execute(query, chunk)
             numbers |= {pending: places[row_id] for pending, row_id in found}
+        if numbers:
+            self._name_numbers(numbers)
         for pending, seq in numbers.items():
             self._connection.execute("UPDATE own SET seq = ? WHERE pending = ?", (seq, pending))
             self._connection.execute(
@@ -200,9 +202,7 @@ class ReplicaTables:
             self._connection.execute(
                 "INSERT INTO arrivals (seq, before) VALUES (?, ?)", (seq, pending)
             )
-        if numbers:
-            self._name_numbers(numbers)
-            self._judge(self._refs_of(numbers.values()))
+        self._judge(self._refs_of(numbers.values()))
 
     @property
     def member(self) -> str | None:
