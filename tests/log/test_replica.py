@@ -1,4 +1,4 @@
-"""A replica over a line that is slow, cut and mended: nothing lost, nothing doubled, all equal."""
+"""A replica over a line that is slow, or cut for a while: nothing lost, nothing doubled, all equal."""
 
 from __future__ import annotations
 
