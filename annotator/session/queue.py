@@ -14,7 +14,7 @@ from annotator.items.ref_table import RefTable
 from annotator.learn.strategies import Pick
 from annotator.log.agreement import REPEAT
 from annotator.log.store.holders import new_holder
-from annotator.log.store.protocol import Lease, Store
+from annotator.log.store.protocol import Lease, OthersItems, Store
 
 if TYPE_CHECKING:
     from annotator.log.entries import Entry
@@ -23,6 +23,8 @@ LEASE_SECONDS = 120.0
 WITHIN = "within"
 """The `picked_by` of items that a strategy picked among those of a query."""
 _RANDOM_TRIES = 64
+_MOST_SHARED = 5000
+"""Rows that are looked through for one of the own share, while a team's log is away."""
 _MAX_LOOKED_UP = 100_000
 _MAX_RESOLVED_AT_ONCE = 20_000
 
@@ -56,8 +58,8 @@ class Queue:
         """
         self.refs = RefTable()
         self.ahead = ahead
-        self.leased_by_others: set[str] = set()
-        """Refs on the screens of other annotators."""
+        self.leased_by_others = OthersItems()
+        """The items on the screens of other annotators."""
         self.paused = False
         """True while nothing new is drawn, because a model is about to say what to ask."""
         self.within: NDArray[np.bool_] | None = None
@@ -314,7 +316,7 @@ class Queue:
             return True  # a lease is a courtesy; what matters is that labels can be written
         self._renew_at, self._leased = now + self._lease_seconds / 2, len(leases)
         refused = {lease.ref for lease in leases} - granted
-        self.leased_by_others |= refused
+        self.leased_by_others.update(refused)
         self._waiting = deque(
             p for p in self._waiting if p.row == self._shown or self.refs[p.row] not in refused
         )
@@ -393,11 +395,19 @@ class Queue:
         size = self.open_count - sum(not self._closed[row] for row in taken)
         for row in self._rng.integers(max(1, len(self.refs)), size=_RANDOM_TRIES).tolist():
             if row < len(self.refs) and self._is_open(row, waiting):
-                return Pick(row, 1 / max(1, size), max(1, size), "random")
+                return self._drawn(row, max(1, size))
         rows = np.flatnonzero(~self.closed())
         if not len(rows):
             return None
-        return Pick(int(self._rng.choice(rows)), 1 / len(rows), len(rows), "random")
+        some = self._rng.choice(rows, min(_MOST_SHARED, len(rows)), replace=False).tolist()
+        own = (row for row in some if self._is_open(row, waiting))
+        return self._drawn(next(own, int(some[0])), len(rows))
+
+    def _drawn(self, row: int, size: int) -> Pick:
+        """Return a random pick among `size` rows; from a share of them it has no propensity."""
+        if self.leased_by_others.shared_out:
+            return Pick(row, float("nan"), 0, "random")
+        return Pick(row, 1 / size, size, "random")
 
     def _resume_abandoned(self) -> None:
         """Resume the picks that the annotator's last session had on screen and next."""

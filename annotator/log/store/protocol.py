@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -80,6 +81,32 @@ class ByproductStore(Protocol):
         ...
 
 
+class OthersItems(set[str]):
+    """The refs on the screens of others; while a team's log is away, also those of their shares.
+
+    Then each open item is one member's, by rendezvous hashing (Thaler and Ravishankar, Using
+    name-based mappings to increase hit rates, 1998): no two members ask about the same item.
+    """
+
+    def __init__(
+        self, refs: Iterable[str] = (), own: str = "", members: Iterable[str] = ()
+    ) -> None:
+        """Hold `refs`; the shares are those of `members`, and `own` is the member here."""
+        super().__init__(refs)
+        self._own, self._members = own, sorted({own, *members})
+
+    @property
+    def shared_out(self) -> bool:
+        """True if only a share of the items is to be asked here."""
+        return len(self._members) > 1
+
+    def __contains__(self, ref: object) -> bool:
+        return super().__contains__(ref) or (self.shared_out and self._owner(ref) != self._own)
+
+    def _owner(self, ref: object) -> str:
+        return max(self._members, key=lambda name: zlib.crc32(f"{name}\0{ref}".encode()))
+
+
 class Store(Protocol):
     """A store of the log. Every method raises `StoreError`; a failed `append` writes nothing."""
 
@@ -122,7 +149,7 @@ class Store(Protocol):
         """Hold `leases` and no others; return the refs granted: those that no other holder has."""
         ...
 
-    def leased_by_others(self, now: float, holder: str) -> set[str]:
+    def leased_by_others(self, now: float, holder: str) -> OthersItems:
         """Return the refs on the screens of others."""
         ...
 

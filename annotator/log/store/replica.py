@@ -18,7 +18,13 @@ from annotator.items.refs import make_printable, shell_quoted
 from annotator.log.entries import PENDING, Entry
 from annotator.log.store import schema
 from annotator.log.store.last_row import LastRow
-from annotator.log.store.protocol import Arrival, DecidedMeanwhile, Lease, SyncState
+from annotator.log.store.protocol import (
+    Arrival,
+    DecidedMeanwhile,
+    Lease,
+    OthersItems,
+    SyncState,
+)
 from annotator.log.store.replica_tables import (
     TABLES,
     ReplicaTables,
@@ -30,6 +36,8 @@ from annotator.log.store.sync import Reach, SyncThread, Wish
 
 _CLOSE_SECONDS = 5.0
 """Seconds to wait at the end for rows that are still to be sent."""
+_LEASE_SECONDS = 0.3
+"""Seconds to wait until the item that is to be shown is known to be on no other screen."""
 _SERVER_SECONDS = 20.0
 """Seconds to wait for the team's log where a label is to be there before it counts."""
 
@@ -47,7 +55,8 @@ class Replica(SqliteStore):
         """
         super().__init__(path)
         self._tables = ReplicaTables(self._log)
-        self._waits, self._holder, self._member = waits, "", self._tables.member
+        self._waits, self._member = waits, self._tables.member
+        self._holder = self._annotator = ""
         self._sync = SyncThread(path, reach)
 
     def append(self, *entries: Entry, last_seen: int | None = None) -> list[Entry]:
@@ -93,13 +102,22 @@ class Replica(SqliteStore):
     ) -> set[str]:
         """Hold `leases` here, and ask the team's log for them; return the refs not refused."""
         granted = super().lease(leases, holder, annotator, now, until)
-        self._holder = holder
+        self._holder, self._annotator = holder, annotator
         self._sync.ask(Wish(tuple(leases), holder, annotator, until - now))
-        return granted - self.elsewhere().keys()
+        if leases:  # the others were asked for when they were further behind
+            self._sync.wait_for_lease(leases[0].ref, _LEASE_SECONDS)
+        return granted - self.elsewhere().keys() - self._sync.refused
 
-    def leased_by_others(self, now: float, holder: str) -> set[str]:
-        """Return the refs on the screens of others, as far as the team's log has told."""
-        return super().leased_by_others(now, holder) | self.elsewhere().keys()
+    def leased_by_others(self, now: float, holder: str) -> OthersItems:
+        """Return the refs on the screens of others, as far as the team's log has told.
+
+        While it is away, the items of the others' shares are among them.
+        """
+        theirs = self.elsewhere()
+        refs = super().leased_by_others(now, holder) | theirs.keys()
+        if not self._sync.failed:
+            return OthersItems(refs)
+        return OthersItems(refs, self._annotator, theirs.values())
 
     def elsewhere(self) -> dict[str, str]:
         """Return the refs on screens of other members, each with the annotator's name."""

@@ -27,6 +27,7 @@ from annotator.log.store.protocol import (
     DecidedMeanwhile,
     Lease,
     LostRowsError,
+    OthersItems,
     SyncState,
 )
 from annotator.log.store.row_checks import OddRow, check_sum, parse_json_object, sum_values
@@ -215,11 +216,11 @@ class SqliteStore:
             held = connection.execute("SELECT ref FROM leases WHERE holder = ?", (holder,))
             return {ref for (ref,) in held}
 
-    def leased_by_others(self, now: float, holder: str) -> set[str]:
+    def leased_by_others(self, now: float, holder: str) -> OthersItems:
         """Return the refs on the screens of others."""
         query = "SELECT ref FROM leases WHERE until > ? AND holder <> ?"
         with explain_sqlite_errors(self.path):
-            return {ref for (ref,) in self._leases.execute(query, (now, holder))}
+            return OthersItems(ref for (ref,) in self._leases.execute(query, (now, holder)))
 
     def abandoned(self, annotator: str, now: float) -> list[Lease]:
         """Return the items on screen and queued when this annotator's last session ended."""

@@ -69,6 +69,8 @@ class Syncer:
         self._remote: SharedLog | None = None
         self._noted = 0.0
         self._holder = ""
+        self.granted: set[str] = set()
+        """The refs of the last wish that the team's log has granted."""
 
     def step(
         self, wish: Wish | None = None, on_read: Callable[[int], object] | None = None
@@ -145,7 +147,7 @@ class Syncer:
     def _lease(self, remote: SharedLog, wish: Wish | None) -> None:
         if wish is not None:
             self._holder = wish.holder
-            remote.hold(wish.leases, wish.holder, wish.annotator, wish.seconds)
+            self.granted = remote.hold(wish.leases, wish.holder, wish.annotator, wish.seconds)
         if self._holder:
             theirs = remote.held_by_others(self._holder)
             if self.tables.elsewhere() != theirs:
@@ -180,7 +182,12 @@ class SyncThread:
         self._thread: threading.Thread | None = None
         self._woken, self._moved = threading.Event(), threading.Condition()
         self._wish: Wish | None = None
-        self._stopped, self._failed = False, False
+        self._stopped = False
+        self.failed = False
+        """True while the team's log cannot be used."""
+        self.refused: frozenset[str] = frozenset()
+        """The refs of the last wish that are on other screens."""
+        self._granted: frozenset[str] = frozenset()
         self._asked, self._served = 0, 0  # the calls of `wake`, and those that a step has served
         self._released = ""
 
@@ -196,6 +203,14 @@ class SyncThread:
         """Lease what a screen is about to show."""
         self._wish = wish
         self.wake()
+
+    def wait_for_lease(self, ref: str, seconds: float) -> None:
+        """Wait a little until it is known whether an item is on another screen."""
+        end = time.monotonic() + seconds
+        with self._moved:
+            while not self.failed and ref not in self._granted | self.refused:
+                if not self._moved.wait(max(0.0, end - time.monotonic())):
+                    return
 
     def drain(self, seconds: float) -> bool:
         """Wait until all rows are sent; return False if they are not after some seconds."""
@@ -234,12 +249,17 @@ class SyncThread:
             syncer.step(wish)
         except StoreError as error:
             self._wish = self._wish or wish
-            again, self._failed = self._failed, True
+            again, self.failed = self.failed, True
+            with self._moved:
+                self._moved.notify_all()
             if not isinstance(error, RemoteAwayError):
                 return _REFUSED_PAUSE
             return min(_LONGEST_PAUSE, 2 * pause) if again else _FIRST_PAUSE
-        self._failed = False
         with self._moved:
-            self._served = asked
+            self._served, self.failed = asked, False
+            if wish is not None:
+                self._granted = frozenset(syncer.granted)
+                wanted = {lease.ref for lease in wish.leases}
+                self.refused = frozenset(wanted - syncer.granted)
             self._moved.notify_all()
         return _EVERY_SECONDS
