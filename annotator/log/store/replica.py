@@ -32,7 +32,7 @@ from annotator.log.store.replica_tables import (
 )
 from annotator.log.store.schema import LOG_COLUMNS, explain_sqlite_errors, row_to_entry
 from annotator.log.store.sqlite import SqliteStore
-from annotator.log.store.sync import Reach, SyncThread, Wish
+from annotator.log.store.sync import Reach, SyncThread, LeaseRequest
 
 _CLOSE_SECONDS = 5.0
 """Seconds to wait at the end for rows that are still to be sent."""
@@ -103,7 +103,7 @@ class Replica(SqliteStore):
         """Hold `leases` here, and ask the team's log for them; return the refs not refused."""
         granted = super().lease(leases, holder, annotator, now, until)
         self._holder, self._annotator = holder, annotator
-        self._sync.ask(Wish(tuple(leases), holder, annotator, until - now))
+        self._sync.ask(LeaseRequest(tuple(leases), holder, annotator, until - now))
         if leases:  # the others were asked for when they were further behind
             self._sync.wait_for_lease(leases[0].ref, _LEASE_SECONDS)
         return granted - self.elsewhere().keys() - self._sync.refused

@@ -37,7 +37,7 @@ _NOTE_SECONDS = 30.0
 """Seconds after which a replica that is still up to date says so again."""
 
 
-class Wish(NamedTuple):
+class LeaseRequest(NamedTuple):
     """The items that a screen is about to show."""
 
     leases: tuple[Lease, ...]
@@ -70,10 +70,10 @@ class Syncer:
         self._noted = 0.0
         self._holder = ""
         self.granted: set[str] = set()
-        """The refs of the last wish that the team's log has granted."""
+        """The refs of the last request that the team's log has granted."""
 
     def step(
-        self, wish: Wish | None = None, on_read: Callable[[int], object] | None = None
+        self, request: LeaseRequest | None = None, on_read: Callable[[int], object] | None = None
     ) -> None:
         """Send, read and lease what there is; `on_read` gets the number of rows read so far.
 
@@ -85,7 +85,7 @@ class Syncer:
             with explain_sqlite_errors(self._path):
                 self._send(remote)
                 self._read(remote, on_read)
-                self._lease(remote, wish)
+                self._lease(remote, request)
                 self._note_equal()
         except (RemoteAwayError, RemoteRefusedError) as error:
             self._note_problem(error)
@@ -144,10 +144,12 @@ class Syncer:
             if on_read is not None:
                 on_read(count)
 
-    def _lease(self, remote: SharedLog, wish: Wish | None) -> None:
-        if wish is not None:
-            self._holder = wish.holder
-            self.granted = remote.hold(wish.leases, wish.holder, wish.annotator, wish.seconds)
+    def _lease(self, remote: SharedLog, request: LeaseRequest | None) -> None:
+        if request is not None:
+            self._holder = request.holder
+            self.granted = remote.hold(
+                request.leases, request.holder, request.annotator, request.seconds
+            )
         if self._holder:
             theirs = remote.held_by_others(self._holder)
             if self.tables.elsewhere() != theirs:
@@ -181,12 +183,12 @@ class SyncThread:
         self._path, self._reach = path, reach
         self._thread: threading.Thread | None = None
         self._woken, self._moved = threading.Event(), threading.Condition()
-        self._wish: Wish | None = None
+        self._request: LeaseRequest | None = None
         self._stopped = False
         self.failed = False
         """True while the team's log cannot be used."""
         self.refused: frozenset[str] = frozenset()
-        """The refs of the last wish that are on other screens."""
+        """The refs of the last request that are on other screens."""
         self._granted: frozenset[str] = frozenset()
         self._asked, self._served = 0, 0  # the calls of `wake`, and those that a step has served
         self._released = ""
@@ -199,9 +201,9 @@ class SyncThread:
         self._asked += 1
         self._woken.set()
 
-    def ask(self, wish: Wish) -> None:
+    def ask(self, request: LeaseRequest) -> None:
         """Lease what a screen is about to show."""
-        self._wish = wish
+        self._request = request
         self.wake()
 
     def wait_for_lease(self, ref: str, seconds: float) -> None:
@@ -244,11 +246,11 @@ class SyncThread:
 
     def _step(self, syncer: Syncer, pause: float) -> float:
         """Do a step; return the seconds until the next one."""
-        asked, wish, self._wish = self._asked, self._wish, None
+        asked, request, self._request = self._asked, self._request, None
         try:
-            syncer.step(wish)
+            syncer.step(request)
         except StoreError as error:
-            self._wish = self._wish or wish
+            self._request = self._request or request
             again, self.failed = self.failed, True
             with self._moved:
                 self._moved.notify_all()
@@ -257,9 +259,9 @@ class SyncThread:
             return min(_LONGEST_PAUSE, 2 * pause) if again else _FIRST_PAUSE
         with self._moved:
             self._served, self.failed = asked, False
-            if wish is not None:
+            if request is not None:
                 self._granted = frozenset(syncer.granted)
-                wanted = {lease.ref for lease in wish.leases}
+                wanted = {lease.ref for lease in request.leases}
                 self.refused = frozenset(wanted - syncer.granted)
             self._moved.notify_all()
         return _EVERY_SECONDS
