@@ -1,4 +1,4 @@
-"""Where WAL does not work, a reader that stops in the middle keeps no label out."""
+"""A reader that stops in the middle keeps no label out, also where WAL does not work."""
 
 from __future__ import annotations
 
