@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ WITHIN = "within"
 """The `picked_by` of items that a strategy picked among those of a query."""
 _RANDOM_TRIES = 64
 _MOST_SHARED = 5000
-"""Rows that are looked through for one of the own share, while a team's log is away."""
+"""Rows that are looked through for one of the own share in a team."""
 _MAX_LOOKED_UP = 100_000
 _MAX_RESOLVED_AT_ONCE = 20_000
 
@@ -67,7 +68,9 @@ class Queue:
         self._most: NDArray[np.bool_] | None = None
         self._store, self._annotator, self._answered = store, annotator, answered
         self._clock, self._holder, self._lease_seconds = clock, holder or new_holder(), lease
-        self._rng = np.random.default_rng([seed, len(answered)])
+        # The members of a team begin at once, and must not all draw the same.
+        own = [zlib.crc32(annotator.encode())] if store.shared else []
+        self._rng = np.random.default_rng([seed, len(answered), *own])
         self._closed, self._open_count = np.zeros(0, bool), 0
         self._rows: dict[str, int] = {}
         self._waiting: deque[Pick] = deque()
@@ -395,19 +398,17 @@ class Queue:
         size = self.open_count - sum(not self._closed[row] for row in taken)
         for row in self._rng.integers(max(1, len(self.refs)), size=_RANDOM_TRIES).tolist():
             if row < len(self.refs) and self._is_open(row, waiting):
-                return self._drawn(row, max(1, size))
+                # Also within a share: it is random as well, so that 1 / size is the probability of
+                # both draws together.
+                return Pick(row, 1 / max(1, size), max(1, size), "random")
         rows = np.flatnonzero(~self.closed())
         if not len(rows):
             return None
         some = self._rng.choice(rows, min(_MOST_SHARED, len(rows)), replace=False).tolist()
-        own = (row for row in some if self._is_open(row, waiting))
-        return self._drawn(next(own, int(some[0])), len(rows))
-
-    def _drawn(self, row: int, size: int) -> Pick:
-        """Return a random pick among `size` rows; from a share of them it has no propensity."""
-        if self.leased_by_others.shared_out:
-            return Pick(row, float("nan"), 0, "random")
-        return Pick(row, 1 / size, size, "random")
+        row = next((row for row in some if self._is_open(row, waiting)), -1)
+        if row < 0 and self.leased_by_others.strict:
+            return None
+        return Pick(row if row >= 0 else int(some[0]), 1 / len(rows), len(rows), "random")
 
     def _resume_abandoned(self) -> None:
         """Resume the picks that the annotator's last session had on screen and next."""

@@ -82,29 +82,36 @@ class ByproductStore(Protocol):
 
 
 class OthersItems(set[str]):
-    """The refs on the screens of others; while a team's log is away, also those of their shares.
+    """The refs on the screens of others; the items of their shares count as theirs, too.
 
-    Then each open item is one member's, by rendezvous hashing (Thaler and Ravishankar, Using
-    name-based mappings to increase hit rates, 1998): no two members ask about the same item.
+    Each open item is in the share of one member at work, by rendezvous hashing (Thaler and
+    Ravishankar, Using name-based mappings to increase hit rates, 1998). So two members do not ask
+    about one item, also before the team's log has answered, and while it is away. Who is through
+    with the own share goes on with those of others, but for `strict`.
     """
 
     def __init__(
-        self, refs: Iterable[str] = (), own: str = "", members: Iterable[str] = ()
+        self,
+        refs: Iterable[str] = (),
+        own: str = "",
+        members: Iterable[str] = (),
+        *,
+        strict: bool = False,
     ) -> None:
         """Hold `refs`; the shares are those of `members`, and `own` is the member here."""
         super().__init__(refs)
         self._own, self._members = own, sorted({own, *members})
-
-    @property
-    def shared_out(self) -> bool:
-        """True if only a share of the items is to be asked here."""
-        return len(self._members) > 1
+        self.strict = strict and len(self._members) > 1
 
     def __contains__(self, ref: object) -> bool:
-        return super().__contains__(ref) or (self.shared_out and self._owner(ref) != self._own)
+        return super().__contains__(ref) or not self.is_own(ref)
 
-    def _owner(self, ref: object) -> str:
-        return max(self._members, key=lambda name: zlib.crc32(f"{name}\0{ref}".encode()))
+    def is_own(self, ref: object) -> bool:
+        """Return whether an item is in the share of the member here."""
+        if len(self._members) == 1:
+            return True
+        owner = max(self._members, key=lambda name: zlib.crc32(f"{name}\0{ref}".encode()))
+        return owner == self._own
 
 
 class Store(Protocol):

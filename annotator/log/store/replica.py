@@ -32,12 +32,14 @@ from annotator.log.store.replica_tables import (
 )
 from annotator.log.store.schema import LOG_COLUMNS, explain_sqlite_errors, row_to_entry
 from annotator.log.store.sqlite import SqliteStore
-from annotator.log.store.sync import Reach, SyncThread, LeaseRequest
+from annotator.log.store.sync import LeaseRequest, Reach, SyncThread
 
 _CLOSE_SECONDS = 5.0
 """Seconds to wait at the end for rows that are still to be sent."""
 _LEASE_SECONDS = 0.3
 """Seconds to wait until the item that is to be shown is known to be on no other screen."""
+_STRICT_SECONDS = 60.0
+"""Seconds without the team's log during which the items of other shares are left to others."""
 _SERVER_SECONDS = 20.0
 """Seconds to wait for the team's log where a label is to be there before it counts."""
 
@@ -57,6 +59,7 @@ class Replica(SqliteStore):
         self._tables = ReplicaTables(self._log)
         self._waits, self._member = waits, self._tables.member
         self._holder = self._annotator = ""
+        self._others: OthersItems | None = None
         self._sync = SyncThread(path, reach)
 
     def append(self, *entries: Entry, last_seen: int | None = None) -> list[Entry]:
@@ -104,20 +107,19 @@ class Replica(SqliteStore):
         granted = super().lease(leases, holder, annotator, now, until)
         self._holder, self._annotator = holder, annotator
         self._sync.ask(LeaseRequest(tuple(leases), holder, annotator, until - now))
-        if leases:  # the others were asked for when they were further behind
+        if leases and not (self._others and self._others.is_own(leases[0].ref)):
             self._sync.wait_for_lease(leases[0].ref, _LEASE_SECONDS)
         return granted - self.elsewhere().keys() - self._sync.refused
 
     def leased_by_others(self, now: float, holder: str) -> OthersItems:
-        """Return the refs on the screens of others, as far as the team's log has told.
-
-        While it is away, the items of the others' shares are among them.
-        """
+        """Return the refs on the screens of others, as far as the team's log has told."""
         theirs = self.elsewhere()
         refs = super().leased_by_others(now, holder) | theirs.keys()
-        if not self._sync.failed:
-            return OthersItems(refs)
-        return OthersItems(refs, self._annotator, theirs.values())
+        away = self._sync.away_seconds()
+        self._others = OthersItems(
+            refs, self._annotator, theirs.values(), strict=0 < away < _STRICT_SECONDS
+        )
+        return self._others
 
     def elsewhere(self) -> dict[str, str]:
         """Return the refs on screens of other members, each with the annotator's name."""

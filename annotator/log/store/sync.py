@@ -185,6 +185,7 @@ class SyncThread:
         self._woken, self._moved = threading.Event(), threading.Condition()
         self._request: LeaseRequest | None = None
         self._stopped = False
+        self._failed_at = 0.0
         self.failed = False
         """True while the team's log cannot be used."""
         self.refused: frozenset[str] = frozenset()
@@ -213,6 +214,10 @@ class SyncThread:
             while not self.failed and ref not in self._granted | self.refused:
                 if not self._moved.wait(max(0.0, end - time.monotonic())):
                     return
+
+    def away_seconds(self) -> float:
+        """Return since when the team's log cannot be used, 0 while it can."""
+        return time.monotonic() - self._failed_at if self.failed else 0.0
 
     def drain(self, seconds: float) -> bool:
         """Wait until all rows are sent; return False if they are not after some seconds."""
@@ -252,6 +257,7 @@ class SyncThread:
         except StoreError as error:
             self._request = self._request or request
             again, self.failed = self.failed, True
+            self._failed_at = self._failed_at if again else time.monotonic()
             with self._moved:
                 self._moved.notify_all()
             if not isinstance(error, RemoteAwayError):
