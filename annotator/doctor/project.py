@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sqlite3
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
 from pathlib import Path
 
+from annotator.doctor.disk import check_disk, check_lock
 from annotator.doctor.finding import Finding
-from annotator.errors import AnnotatorError, StoreError
+from annotator.errors import AnnotatorError
 from annotator.features.choice import is_other_model
 from annotator.features.store import FeatureStore
 from annotator.features.weights import MODELS, cached_weights
@@ -21,13 +19,10 @@ from annotator.items.listing import is_file
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, make_printable, plural, shell_quoted
 from annotator.log.entries import LogState
-from annotator.log.store.file_system import NETWORK_FILE_SYSTEMS, file_system_type
 from annotator.log.store.last_row import read_last_row
 from annotator.log.store.open import load_log_state
-from annotator.log.store.protocol import LostRowsError
 from annotator.log.store.recovery import count_lost_rows, find_damage
-from annotator.log.store.schema import OddFileError, repair_command
-from annotator.log.store.sqlite import SqliteStore
+from annotator.log.store.schema import repair_command
 from annotator.project.clusters import CLUSTERS_FILE, read_clusters
 from annotator.project.item_pool import PRIORITIES_FILE, load_refs, read_priorities
 from annotator.project.label_sets import count_classes
@@ -35,7 +30,6 @@ from annotator.project.project import ProjectFolder
 from annotator.project.refs_sum import describe_change
 from annotator.proposals.table import PROPOSALS_FILE, read_proposals
 
-_LOW_SPACE = 200_000_000
 _LOOKED_AT = 20_000
 """The number of files of a large project whose presence is checked."""
 
@@ -47,8 +41,8 @@ def check_project(folder: Path) -> Iterator[Finding]:
     except AnnotatorError as error:
         yield Finding("project", False, "cannot be opened", str(error), blocks=True)
         return
-    yield from _disk(opened)
-    yield from _lock(opened)
+    yield from check_disk(opened)
+    yield from check_lock(opened)
     refs = yield from _items(opened)
     state = yield from _labels(opened)
     if refs is not None and state is not None:
@@ -60,58 +54,6 @@ def check_project(folder: Path) -> Iterator[Finding]:
 
 def _quoted(project: ProjectFolder) -> str:
     return shell_quoted(project.folder)
-
-
-def _disk(project: ProjectFolder) -> Iterator[Finding]:
-    kind = file_system_type(project.folder)
-    if kind in NETWORK_FILE_SYSTEMS:
-        fix = f"for several annotators at once: mv {_quoted(project)} to a local disk"
-        detail = f"{kind}, a network file system: the log uses a rollback journal, not WAL"
-        yield Finding("file system", False, detail, fix)
-    else:
-        yield Finding("file system", True, kind or "unknown")
-    free = shutil.disk_usage(project.folder).free
-    fix = "" if free > _LOW_SPACE else f"free some space: df -h {_quoted(project)}"
-    yield Finding("free space", not fix, f"{free / 1e9:.1f} GB", fix, blocks=free < 1_000_000)
-    if os.statvfs(project.folder).f_flag & os.ST_RDONLY:
-        detail, fix = "its disk is read-only", f"cp -r {_quoted(project)} ELSEWHERE"
-        yield Finding("permissions", False, detail, fix, blocks=True)
-    elif not os.access(project.folder, os.W_OK):
-        fix = f"chmod u+w {_quoted(project)}"
-        yield Finding("permissions", False, "the project folder is not writable", fix, blocks=True)
-
-
-def _lock(project: ProjectFolder) -> Iterator[Finding]:
-    """Check that the log can be written; a session locks it for milliseconds only."""
-    file = project.labels_file
-    if not file.exists():
-        return
-    with suppress(StoreError):
-        try:
-            SqliteStore(file).close()
-        except (LostRowsError, OddFileError):
-            return  # `_labels` reports it; SQLite would remove what is left of the rows
-    try:
-        with closing(sqlite3.connect(file, timeout=2.0, isolation_level=None)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("ROLLBACK")
-        yield Finding("lock", True, "the log can be written")
-    except sqlite3.Error as error:
-        name = str(getattr(error, "sqlite_errorname", ""))
-        if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
-            return  # a damaged log cannot be read either: `_labels` reports it
-        detail = f"the log cannot be written: {error}"
-        yield Finding("lock", False, detail, _unlocking(project, name), blocks=True)
-
-
-def _unlocking(project: ProjectFolder, name: str) -> str:
-    """Return the command that fixes, or shows, why SQLite cannot write; `name` is its error."""
-    file = f"{_quoted(project)}/{project.labels_file.name}"
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return f"fuser -v {file}"
-    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-        return f"free some space: df -h {_quoted(project)}"
-    return f"ls -ld {_quoted(project)} {file}*"
 
 
 def _labels(project: ProjectFolder) -> Generator[Finding, None, LogState | None]:

@@ -44,9 +44,10 @@ from annotator.features.swap import (
     read_unchanged,
     remove_leftovers,
 )
-from annotator.items.atomic import Held, lock_file, write_atomically
+from annotator.items.atomic import Held, NoLocks, lock_file, write_atomically
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import shell_quoted
+from annotator.log.store.file_system import describe_no_locks
 
 _LOCK = "partial.lock"
 BUSY_MESSAGE = "another process is computing these features"
@@ -302,11 +303,12 @@ def _lock_folder(path: Path) -> int:
         raise FeatureError(
             f"{path.parent}: {BUSY_MESSAGE}. Wait until it ends, or stop it."
         ) from None
+    except NoLocks as error:
+        raise FeatureError(describe_no_locks(path.parent, error)) from error
     except OSError as error:
         raise FeatureError(
             f"{path.parent}: cannot lock {path.name} ({error.strerror}). "
-            "Free some space or change its permissions; "
-            "a disk without file locks cannot hold features."
+            "Free some space or change its permissions."
         ) from error
 
 

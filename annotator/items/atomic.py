@@ -98,11 +98,19 @@ class Held(Exception):
     """The error for a lock that another process holds."""
 
 
+class NoLocks(OSError):
+    """The error for a file system on which locks do not work: no other process is in the way."""
+
+
+NO_LOCK_ERRORS = frozenset((errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK))
+"""The errors of file systems without locks: Lustre with `noflock`, NFS without its lock service."""
+
+
 def lock_file(path: Path, mode: int = 0o666, flags: int = 0) -> int:
     """Open `path`, made if missing, and lock it; return its descriptor, which holds the lock.
 
     The kernel releases the lock when the process ends, however it ends; the file stays. Raises
-    `Held`, and `OSError` for a file that cannot be opened or a file system without locks.
+    `Held`, `NoLocks` on a file system without locks, and `OSError` for a file that it cannot open.
     """
     number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags, mode)
     try:
@@ -110,6 +118,11 @@ def lock_file(path: Path, mode: int = 0o666, flags: int = 0) -> int:
     except (BlockingIOError, PermissionError):  # NFS may answer EACCES
         os.close(number)
         raise Held(str(path)) from None
+    except OSError as error:
+        os.close(number)
+        if error.errno in NO_LOCK_ERRORS:
+            raise NoLocks(error.errno, error.strerror, str(path)) from None
+        raise
     except BaseException:
         os.close(number)
         raise

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from annotator.detection.detections import iou
 from annotator.errors import ProjectError
-from annotator.items.atomic import Held, lock_file, only_regular
+from annotator.items.atomic import Held, NoLocks, lock_file, only_regular
 from annotator.items.refs import Box, Item, make_printable, split_ref
+from annotator.log.store.file_system import describe_no_locks
 from annotator.project.item_pool import load_refs
 from annotator.project.refs_csv import NewItem, append_items, has_model_column
 from annotator.proposals.replacing import NEW_ITEM, ReplacedProposals, remove_replaced_items
@@ -309,9 +310,10 @@ def _acquire_lock(project: ProjectFolder) -> int:
             f"{make_printable(str(project.folder))}: another process is writing proposals. "
             "Wait until it ends, or give another folder with --project."
         ) from None
+    except NoLocks as error:
+        raise ProjectError(describe_no_locks(project.folder, error)) from error
     except OSError as error:
         raise ProjectError(
             f"{make_printable(str(folder))}: cannot lock proposals.lock ({error.strerror}). "
-            "Free some space or change its permissions; "
-            "a disk without file locks cannot hold a project."
+            "Free some space or change its permissions."
         ) from error

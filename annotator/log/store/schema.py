@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import sqlite3
 import sys
@@ -20,6 +21,7 @@ from annotator.errors import StoreError
 from annotator.items.atomic import describe_dead_link
 from annotator.items.refs import make_printable, plural, shell_quoted
 from annotator.log.entries import Entry
+from annotator.log.store.file_system import describe_no_locks, find_lock_fault
 from annotator.log.store.row_checks import (
     OddRow,
     check_extra,
@@ -31,6 +33,7 @@ from annotator.log.store.row_checks import (
     sum_values,
 )
 
+_LOCKING = re.compile("BUSY|LOCK|PROTOCOL")
 WAL_ASIDE = "-wal-damaged"
 """The ending of a damaged write-ahead log that SQLite does not see, until it is repaired."""
 SCHEMA_VERSION = 2
@@ -298,6 +301,9 @@ def is_full_disk(error: BaseException | None) -> bool:
 
 def _describe_sqlite_error(path: Path, error: sqlite3.Error) -> str:
     name = getattr(error, "sqlite_errorname", "") or ""
+    # SQLite takes ENOLCK for a lock that another program holds, and ENOSYS for a faulty disk.
+    if _LOCKING.search(name) and (fault := find_lock_fault(path.parent)):
+        return describe_no_locks(path.parent, fault)
     if name == "SQLITE_FULL":
         return f"The disk is full. No label was written to {path}. Free some space and try again."
     if name.startswith("SQLITE_IOERR"):
