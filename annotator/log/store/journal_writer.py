@@ -17,9 +17,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from annotator.items.atomic import Held, lock_file
 from annotator.items.refs import make_printable
@@ -40,49 +41,80 @@ _PATIENCE = 30.0
 _PAUSE = 0.005
 _REFERENCES = ("undoes", "corrects", "knew")
 """The keys in `extra` that name other rows by their places: these come before the row."""
-_MERGED = 20_000
+_MOST_RECENT = 2000
 
 
 class _Closable(Protocol):
     def close(self) -> None: ...
 
 
+class _Run(NamedTuple):
+    """Some ids as numbers of 128 bits, sorted by their second halves, which are random."""
+
+    keys: npt.NDArray[np.uint64]
+    """(n, 2)."""
+    places: npt.NDArray[np.int64]
+    """(n,)."""
+
+    @classmethod
+    def sort(cls, keys: npt.NDArray[np.uint64], places: npt.NDArray[np.int64]) -> _Run:
+        """Make a run of ids in any order."""
+        order = np.argsort(keys[:, 1])
+        return cls(keys[order], places[order])
+
+    def find(self, keys: npt.NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
+        """Yield the index and the place of each of the ids (n, 2) that is here."""
+        ours = self.keys[:, 1]
+        starts = np.searchsorted(ours, keys[:, 1])
+        near = np.minimum(starts, len(ours) - 1)
+        for index in np.flatnonzero(ours[near] == keys[:, 1]).tolist():
+            at = int(starts[index])
+            while at < len(ours) and ours[at] == keys[index, 1]:
+                if self.keys[at, 0] == keys[index, 0]:
+                    yield index, int(self.places[at])
+                at += 1
+
+
 class SentRows:
     """The ids of rows and their places, in 24 bytes each."""
 
     def __init__(self) -> None:
-        self._keys = np.empty((0, 2), np.uint64)
-        """The ids as numbers of 128 bits; sorted by their second half, which is random."""
-        self._places = np.empty(0, np.int64)
+        self._runs: list[_Run] = []
+        """Each is longer than the next one."""
         self._recent: dict[bytes, int] = {}
 
     def add(self, ids: Sequence[str], first: int) -> None:
         """Add rows whose places begin at `first`, and go up by one clock tick each."""
         for number, row_id in enumerate(ids):
             self._recent[_key_of(row_id)] = first + (number << WRITER_BITS)
-        if len(self._recent) > _MERGED:
-            self._merge()
+        if len(self._recent) >= _MOST_RECENT:
+            run = _Run.sort(
+                _as_numbers(b"".join(self._recent)), np.fromiter(self._recent.values(), np.int64)
+            )
+            while self._runs and len(self._runs[-1].places) <= len(run.places):
+                last = self._runs.pop()
+                run = _Run.sort(
+                    np.concatenate([last.keys, run.keys]), np.concatenate([last.places, run.places])
+                )
+            self._runs.append(run)
+            self._recent.clear()
 
-    def find(self, row_id: str) -> int | None:
-        """Return the place of a row; None for one that has not been sent."""
-        key = _key_of(row_id)
-        if (place := self._recent.get(key)) is not None or not len(self._keys):
-            return place
-        first, second = np.frombuffer(key, ">u8").astype(np.uint64)
-        at = int(np.searchsorted(self._keys[:, 1], second))
-        while at < len(self._keys) and self._keys[at, 1] == second:
-            if self._keys[at, 0] == first:
-                return int(self._places[at])
-            at += 1
-        return None
+    def find(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return the places of the rows that have been sent, by their ids."""
+        keys = [_key_of(row_id) for row_id in ids]
+        found = {
+            row_id: self._recent[key]
+            for row_id, key in zip(ids, keys, strict=True) if key in self._recent
+        }  # fmt: skip
+        if self._runs:
+            numbers = _as_numbers(b"".join(keys))
+            for run in self._runs:
+                found |= {ids[index]: place for index, place in run.find(numbers)}
+        return found
 
-    def _merge(self) -> None:
-        fresh = np.frombuffer(b"".join(self._recent), ">u8").astype(np.uint64).reshape(-1, 2)
-        keys = np.concatenate([self._keys, fresh])
-        places = np.concatenate([self._places, np.fromiter(self._recent.values(), np.int64)])
-        order = np.argsort(keys[:, 1], kind="stable")
-        self._keys, self._places = keys[order], places[order]
-        self._recent.clear()
+
+def _as_numbers(keys: bytes) -> npt.NDArray[np.uint64]:
+    return np.frombuffer(keys, ">u8").astype(np.uint64).reshape(-1, 2)
 
 
 def _key_of(row_id: str) -> bytes:
@@ -136,11 +168,9 @@ class OwnJournals:
         """
         with _alone(self._writer):
             own = self._read_own(rows)
-            new = {row.id: row for row in rows if self._sent.find(row.id) is None}
-            if new:
-                self._write(own, list(new.values()), latest)
-        places = {row.id: self._sent.find(row.id) for row in rows}
-        return {row_id: place for row_id, place in places.items() if place is not None}
+            known = self._sent.find([row.id for row in rows])
+            new = {row.id: row for row in rows if row.id not in known}
+            return known | (self._write(own, list(new.values()), latest) if new else {})
 
     def _read_own(self, rows: Sequence[SharedRow]) -> _OwnJournal:
         """Read what this replica has written, also by another program; return this machine's."""
@@ -209,7 +239,7 @@ class OwnJournals:
             os.close(number)
         self._settled = True
 
-    def _write(self, own: _OwnJournal, rows: Sequence[SharedRow], latest: int) -> None:
+    def _write(self, own: _OwnJournal, rows: Sequence[SharedRow], latest: int) -> dict[str, int]:
         named = [(row.entry.extra or {}).get(key) for row in rows for key in _REFERENCES]
         seen = max((place for place in named if isinstance(place, int)), default=0) >> WRITER_BITS
         time = 1 + max(latest, own.last_time, seen)
@@ -228,7 +258,9 @@ class OwnJournals:
             os.close(number)  # a network file system may refuse here, too
         self._settled = True
         own.end, own.last_time = own.end + len(line), time + len(rows) - 1
-        self._sent.add([row.id for row in rows], shared_place(time, own.journal.number))
+        first, ids = shared_place(time, own.journal.number), [row.id for row in rows]
+        self._sent.add(ids, first)
+        return {row_id: first + (place << WRITER_BITS) for place, row_id in enumerate(ids)}
 
 
 def describe_damage(journal: Journal, at: int) -> str:
