@@ -53,9 +53,7 @@ def init(
 
         FolderTeam((project / store.removeprefix("folder:")).resolve()).create()
     else:
-        team = _postgres_team(store, schema)
-        team.create(opened.settings.annotator_name(annotator))
-        team.close()
+        _postgres_team(store, schema).create(opened.settings.annotator_name(annotator))
     rows = init_team(opened, store, schema, _tell)
     folder = shell_quoted(project)
     typer.echo(f"{plural(rows, 'row')} moved into {make_printable(store)}.", err=True)
@@ -94,8 +92,7 @@ def add(
 
     if role not in ROLES:
         raise ProjectError(f"--role {make_printable(role)}: should be one of {', '.join(ROLES)}")
-    with closing(_team_of(project)) as team:
-        team.add_member(name, login or name, role)
+    _team_of(project).add_member(name, login or name, role)
     typer.echo(f"{make_printable(name)} is a member: {role}.", err=True)
 
 
@@ -108,12 +105,11 @@ def remove(
     \b
     annotator team remove ana p
     """
-    with closing(_team_of(project)) as team:
-        if not team.end_member(name):
-            raise ProjectError(
-                f"{make_printable(name)} is not a member. Members: annotator team status "
-                f"{shell_quoted(project)}"
-            )
+    if not _team_of(project).end_member(name):
+        raise ProjectError(
+            f"{make_printable(name)} is not a member. Members: annotator team status "
+            f"{shell_quoted(project)}"
+        )
     typer.echo(f"{make_printable(name)} is no longer a member.", err=True)
 
 

@@ -81,12 +81,9 @@ def _ask_team(
     from annotator.log.store.postgres import PostgresTeam, ServerAddress
 
     team = PostgresTeam(ServerAddress.parse(store, schema))
-    try:
-        members = {member.annotator: member for member in team.members()}
-        for annotator, ref, _ in team.leases():
-            screens.setdefault(annotator, []).append(ref)
-    finally:
-        team.close()
+    members = {member.annotator: member for member in team.members()}
+    for annotator, ref, _ in team.leases():
+        screens.setdefault(annotator, []).append(ref)
     return {
         name: (member.login, None if member.ended else member.role)
         for name, member in members.items()

@@ -144,9 +144,7 @@ def open_shared_log(kind: str, folder: Path) -> Reach:
         return Reach(f"folder:{folder}", "-")
     server = postgres_server()
     reach = Reach(server.store, new_schema())
-    team = PostgresTeam(ServerAddress.parse(reach.store, reach.schema))
-    team.create("admin")
-    team.close()
+    PostgresTeam(ServerAddress.parse(reach.store, reach.schema)).create("admin")
     return reach
 
 

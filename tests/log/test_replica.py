@@ -1,4 +1,4 @@
-"""A replica over a line that is slow, or cut for a while: nothing lost, nothing doubled, all equal."""
+"""A replica over a line that is slow, or cut for a while: nothing is lost and nothing doubled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,8 +25,7 @@ from tests.time_limits import PATIENCE
 @pytest.fixture
 def schema() -> str:
     made = new_schema()
-    with closing(PostgresTeam(ServerAddress.parse(postgres_server().store, made))) as team:
-        team.create("admin")
+    PostgresTeam(ServerAddress.parse(postgres_server().store, made)).create("admin")
     return made
 
 

@@ -33,7 +33,7 @@ class Members:
     server: Server
     schema: str
     names: dict[str, str]
-    opened: list[PostgresLog | PostgresTeam] = field(default_factory=list)
+    opened: list[PostgresLog] = field(default_factory=list)
 
     def address(self, role: str) -> ServerAddress:
         return ServerAddress.parse(self.server.store_for(self.names[role]), self.schema)
@@ -43,8 +43,7 @@ class Members:
         return log
 
     def team(self, role: str) -> PostgresTeam:
-        self.opened.append(team := PostgresTeam(self.address(role)))
-        return team
+        return PostgresTeam(self.address(role))
 
     def sql(self, role: str, statement: str, *values: object) -> list[Any]:
         import psycopg
@@ -68,7 +67,6 @@ def members() -> Iterator[Members]:
     team.create("owner")
     for role, name in names.items():
         team.add_member(name, name, role)
-    team.close()
     made = Members(server, schema, names)
     yield made
     for one in made.opened:

@@ -103,8 +103,9 @@ class Member(NamedTuple):
 class _Server:
     """A connection that is opened at the first use, and again after a loss."""
 
-    def __init__(self, address: ServerAddress) -> None:
-        self.address = address
+    def __init__(self, address: ServerAddress, *, stays: bool = True) -> None:
+        """Set up the way to a server; unless it `stays`, a connection ends with its query."""
+        self.address, self._stays = address, stays
         self._connection: psycopg.Connection[Any] | None = None
 
     def run(self, work: Callable[[psycopg.Connection[Any]], Found]) -> Found:
@@ -124,7 +125,11 @@ class _Server:
     def query(self, text: str, *values: object) -> list[tuple[Any, ...]]:
         """Return the rows of a query; `{s}` in it stands for the schema."""
         filled: Any = text.replace("{s}", self.address.quoted).encode()
-        return self.run(lambda connection: connection.execute(filled, values).fetchall())
+        try:
+            return self.run(lambda connection: connection.execute(filled, values).fetchall())
+        finally:
+            if not self._stays:
+                self.close()
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
@@ -293,7 +298,7 @@ class PostgresTeam:
     """The members and the files of a team's log in PostgreSQL: the `TeamFiles` of its schema."""
 
     def __init__(self, address: ServerAddress) -> None:
-        self._server = _Server(address)
+        self._server = _Server(address, stays=False)
 
     def create(self, annotator: str) -> None:
         """Make the schema, with its maker as admin; do nothing if it is a team's log already.
@@ -316,7 +321,10 @@ class PostgresTeam:
                     (annotator,),
                 )
 
-        self._server.run(make)
+        try:
+            self._server.run(make)
+        finally:
+            self._server.close()
 
     def add_member(self, annotator: str, login: str, role: str) -> None:
         """Add a member, or change the role of one; only an admin may."""
@@ -364,7 +372,3 @@ class PostgresTeam:
     def write_file(self, name: str, data: bytes) -> None:
         """Keep a file in place of an older one; only an admin may."""
         self._server.query("SELECT {s}.write_file(%s, %s)", name, data)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._server.close()
