@@ -115,6 +115,7 @@ class FolderLog:
             if batch:
                 yield _in_order(batch), json.dumps({"team": uid, "ends": ends})
             if gone:
+                read_mark(self._folder)  # it may have been unmounted meanwhile
                 name = make_printable(str(self._folder / gone[0]))
                 raise RemoteRefusedError(f"{name}.jsonl is gone. Put a copy of it back.")
             if problems:

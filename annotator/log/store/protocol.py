@@ -86,8 +86,8 @@ class OthersItems(set[str]):
 
     Each open item is in the share of one member at work, by rendezvous hashing (Thaler and
     Ravishankar, Using name-based mappings to increase hit rates, 1998). So two members do not ask
-    about one item, also before the team's log has answered, and while it is away. Who is through
-    with the own share goes on with those of others, but for `strict`.
+    about one item, also before the team's log has answered, and while it is away. Once the
+    own share is answered, the others' are asked, but for `strict`.
     """
 
     def __init__(
