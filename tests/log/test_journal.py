@@ -21,6 +21,7 @@ from annotator.log.entries import Action, Entry
 from annotator.log.store.journal import FolderLog, FolderTeam
 from annotator.log.store.journal_folder import list_journals
 from annotator.log.store.journal_lines import writer_number
+from annotator.log.store.protocol import Lease
 from annotator.log.store.remote import RemoteAwayError, RemoteRefusedError, SharedLog, SharedRow
 
 ROOT = Path(__file__).parents[2]
@@ -365,6 +366,24 @@ def test_the_teams_files_read_back_and_stay_in_their_folder(team: Path) -> None:
     for name in ("../team.json", "/tmp/x", ".x", ""):
         with pytest.raises(RemoteRefusedError, match="name of a team's file"):
             files.write_file(name, b"")
+
+
+def test_all_can_be_read_by_those_who_may_read_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "team").mkdir()
+    (tmp_path / "team").chmod(0o2770)
+    before = os.umask(0o077)
+    try:
+        files, log = FolderTeam(tmp_path / "team"), FolderLog(tmp_path / "team", "w")
+        files.create()
+        files.write_file("refs.csv", b"a")
+        log.append(rows("a"))
+        log.hold([Lease("a")], "h", "ann", 60)
+    finally:
+        os.umask(before)
+    modes = {path: path.stat().st_mode & 0o7777 for path in (tmp_path / "team").rglob("*")}
+    assert {mode for path, mode in modes.items() if path.is_file()} == {0o640}
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o2770}
+    assert len(modes) == 6
 
 
 def test_a_copy_of_another_team_is_refused(team: Path, tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from annotator.items.atomic import write_atomically
 from annotator.items.refs import make_printable
 from annotator.log.store.journal_folder import (
     FILES,
@@ -30,6 +29,7 @@ from annotator.log.store.journal_folder import (
     make_team_folder,
     read_limited,
     read_mark,
+    write_shared,
 )
 from annotator.log.store.journal_leases import FolderLeases, names_of_refs
 from annotator.log.store.journal_lines import (
@@ -285,7 +285,7 @@ class FolderTeam:
         """Keep a file in place of an older one."""
         self._mark()
         with explain_folder_errors(self._folder):
-            write_atomically(self._place(name), data)
+            write_shared(self._place(name), data)
 
     def _mark(self) -> Mapping[str, object]:
         with explain_folder_errors(self._folder):

@@ -118,7 +118,7 @@ def make_team_folder(folder: Path) -> None:
             part.mkdir(exist_ok=True)
             part.chmod(stat.S_IMODE(folder.stat().st_mode))
         values = {"format": FORMAT, "uid": str(uuid.uuid4()), "made": time.time()}
-        write_atomically(folder / TEAM_FILE, json.dumps(values).encode())
+        write_shared(folder / TEAM_FILE, json.dumps(values).encode())
 
 
 def read_limited(path: Path, most: int) -> bytes:
@@ -132,7 +132,17 @@ def read_limited(path: Path, most: int) -> bytes:
 
 def share_file(number: int, folder: Path) -> None:
     """Let all read an open file of ours who may read its folder, whatever our umask."""
-    os.fchmod(number, 0o600 | stat.S_IMODE(folder.stat().st_mode) & 0o044)
+    os.fchmod(number, _shared_mode(folder))
+
+
+def write_shared(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, and let all read it who may read its folder."""
+    write_atomically(path, data)
+    path.chmod(_shared_mode(path.parent))
+
+
+def _shared_mode(folder: Path) -> int:
+    return 0o600 | stat.S_IMODE(folder.stat().st_mode) & 0o044
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -182,8 +183,8 @@ class FolderLeases:
             lease.holder, lease.annotator, lease.seconds, lease.turns, lease.asked, beat
         ).as_bytes()
         # No sync: after a power cut no screen shows anything any more.
-        with open(temporary, "wb", opener=only_regular) as file:  # noqa: PTH123
-            file.truncate()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        with os.fdopen(only_regular(str(temporary), flags), "wb") as file:
             share_file(file.fileno(), self._folder)
             file.write(data)
         temporary.replace(self._folder / name)
