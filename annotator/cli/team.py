@@ -51,7 +51,7 @@ def init(
     if store.startswith("folder:"):
         from annotator.log.store.journal import FolderTeam
 
-        FolderTeam((project / store.removeprefix("folder:")).resolve()).create()
+        FolderTeam(Path(store.removeprefix("folder:")).resolve()).create()
     else:
         _postgres_team(store, schema).create(opened.settings.annotator_name(annotator))
     rows = init_team(opened, store, schema, _tell)

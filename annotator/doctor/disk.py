@@ -10,13 +10,13 @@ from contextlib import closing, suppress
 
 from annotator.doctor.finding import Finding
 from annotator.errors import StoreError
-from annotator.items.refs import shell_quoted
-from annotator.log.store.file_system import (
+from annotator.items.file_system import (
     OBJECT_STORES,
     describe_store_fit,
     file_system_type,
     find_lock_fault,
 )
+from annotator.items.refs import shell_quoted
 from annotator.log.store.journal import FolderTeam
 from annotator.log.store.protocol import LostRowsError
 from annotator.log.store.schema import OddFileError

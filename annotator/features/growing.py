@@ -45,9 +45,9 @@ from annotator.features.swap import (
     remove_leftovers,
 )
 from annotator.items.atomic import Held, NoLocks, lock_file, write_atomically
+from annotator.items.file_system import describe_no_locks
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import shell_quoted
-from annotator.log.store.file_system import describe_no_locks
 
 _LOCK = "partial.lock"
 BUSY_MESSAGE = "another process is computing these features"

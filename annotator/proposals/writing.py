@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from annotator.detection.detections import iou
 from annotator.errors import ProjectError
 from annotator.items.atomic import Held, NoLocks, lock_file, only_regular
+from annotator.items.file_system import describe_no_locks
 from annotator.items.refs import Box, Item, make_printable, split_ref
-from annotator.log.store.file_system import describe_no_locks
 from annotator.project.item_pool import load_refs
 from annotator.project.refs_csv import NewItem, append_items, has_model_column
 from annotator.proposals.replacing import NEW_ITEM, ReplacedProposals, remove_replaced_items

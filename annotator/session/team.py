@@ -78,8 +78,8 @@ def init_team(project: ProjectFolder, store: str, schema: str, tell: Tell) -> in
 
     Raises `StoreError` and `ProjectError`; after any failure the same call continues.
     """
-    store = _absolute(store, project.folder)
-    team = find_team(store, schema)
+    store = _absolute(store, Path.cwd())
+    team = find_team(store, schema, project.folder)
     load_refs(project)  # from now on the items are those of refs.csv
     with lock_project(project.folder):
         if not project.labels_file.exists():
@@ -210,7 +210,7 @@ def join_team(
     """
     require_no_project(folder)
     store = _absolute(store, Path.cwd())
-    team = find_team(store, schema)
+    team = find_team(store, schema, Path.cwd())
     text, moved_in = team.files.read_file(SETTINGS_FILE), team.files.read_file(_MOVED_IN)
     if not text or not moved_in:
         name = make_printable(store)
@@ -276,7 +276,7 @@ def give_refs(project: ProjectFolder) -> None:
 
 
 def _team_of(project: ProjectFolder) -> Team:
-    return find_team(project.settings.store or "", project.settings.schema)
+    return find_team(project.settings.store or "", project.settings.schema, project.folder)
 
 
 def leave_project(project: ProjectFolder, *, unsent: bool) -> int:

@@ -55,7 +55,7 @@ def describe_team(project: ProjectFolder, state: LogState, sync: SyncState) -> T
     logins: dict[str, tuple[str | None, str | None]] = {}
     screens: dict[str, list[str]] = {}
     try:
-        logins, screens = _ask_team(store, project.settings.schema)
+        logins, screens = _ask_team(store, project.settings.schema, project.folder)
     except StoreError as error:
         sync = sync._replace(problem=sync.problem or str(error))
     names = [*logins, *sorted(set(state.history) - set(logins))]
@@ -67,14 +67,14 @@ def describe_team(project: ProjectFolder, state: LogState, sync: SyncState) -> T
 
 
 def _ask_team(
-    store: str, schema: str
+    store: str, schema: str, start: Path
 ) -> tuple[dict[str, tuple[str | None, str | None]], dict[str, list[str]]]:
     """Return each member's login and role, and the items on each screen."""
     screens: dict[str, list[str]] = {}
     if store.startswith("folder:"):
         from annotator.log.store.journal import FolderLog
 
-        log = FolderLog(Path(store.removeprefix("folder:")), "status")
+        log = FolderLog(start / store.removeprefix("folder:"), "status")
         for ref, annotator in log.held_by_others("").items():
             screens.setdefault(annotator, []).append(ref)
         return {}, screens

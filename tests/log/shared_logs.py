@@ -130,7 +130,7 @@ class Reach:
 
 def reach_again(text: str) -> Callable[[str], SharedLog]:
     store, schema = text.split(" ")
-    return find_team(store, schema).open_log
+    return find_team(store, schema, Path.cwd()).open_log
 
 
 def new_schema() -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from annotator.doctor import Finding, examine_setup
-from annotator.log.store.file_system import describe_store_fit, find_lock_fault
+from annotator.items.file_system import describe_store_fit, find_lock_fault
 from annotator.log.store.journal import FolderTeam
 from annotator.log.store.replica import make_replica
 from annotator.project.classes import ClassInfo

@@ -41,7 +41,7 @@ def open_replica(folder: Path, line: Line, schema: str, **options: bool) -> Repl
         folder.mkdir(exist_ok=True)
         make_replica(path, "a-team")
     store = postgres_server().store_for("postgres", line.port)
-    return Replica(path, find_team(store, schema).open_log, **options)
+    return Replica(path, find_team(store, schema, folder).open_log, **options)
 
 
 def label(ref: str, name: str = "ok", who: str = "ann") -> Entry:

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from annotator.errors import StoreError
+from annotator.items.file_system import file_system_type
 from annotator.log.entries import Action, Entry
-from annotator.log.store.file_system import file_system_type
 from annotator.log.store.holders import new_holder
 from annotator.log.store.protocol import Lease
 from annotator.log.store.sqlite import SqliteStore

@@ -93,7 +93,7 @@ def reach_checked(project: LoggedProject, writer: str) -> SharedLog:
     Raises `RemoteAwayError`, and `RemoteRefusedError` if the team has other items than the project.
     """
     store = project.settings.store or ""
-    team = find_team(store, project.settings.schema)
+    team = find_team(store, project.settings.schema, project.folder)
     theirs = team.files.read_file(REFS_SUM)
     if theirs and theirs != sum_refs(read_file(project.refs_file)):
         raise RemoteRefusedError(
@@ -109,12 +109,12 @@ def sum_refs(data: bytes) -> bytes:
     return hashlib.sha256(data).hexdigest().encode()
 
 
-def find_team(store: str, schema: str) -> Team:
-    """Return the team's log at `store`; nothing is opened yet."""
+def find_team(store: str, schema: str, start: Path) -> Team:
+    """Return the team's log at `store`, a folder from `start` on; nothing is opened yet."""
     if store.startswith("folder:"):
         from annotator.log.store.journal import FolderLog, FolderTeam
 
-        folder = Path(store.removeprefix("folder:"))
+        folder = start / store.removeprefix("folder:")
         return Team(FolderTeam(folder), partial(FolderLog, folder))
     from annotator.log.store.postgres import PostgresLog, PostgresTeam, ServerAddress
 

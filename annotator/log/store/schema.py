@@ -19,9 +19,9 @@ from typing import Any
 
 from annotator.errors import StoreError
 from annotator.items.atomic import describe_dead_link
+from annotator.items.file_system import describe_no_locks, find_lock_fault
 from annotator.items.refs import make_printable, plural, shell_quoted
 from annotator.log.entries import Entry
-from annotator.log.store.file_system import describe_no_locks, find_lock_fault
 from annotator.log.store.row_checks import (
     OddRow,
     check_extra,

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from annotator.errors import StoreError
+from annotator.items.file_system import NETWORK_FILE_SYSTEMS, file_system_type
 from annotator.log.entries import Entry
 from annotator.log.store import schema
-from annotator.log.store.file_system import NETWORK_FILE_SYSTEMS, file_system_type
 from annotator.log.store.holders import is_dead
 from annotator.log.store.last_row import LastRow, read_last_row
 from annotator.log.store.protocol import (
