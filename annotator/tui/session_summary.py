@@ -6,7 +6,13 @@ import shlex
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from annotator.items.refs import format_duration, format_interval, format_percent, make_printable
+from annotator.items.refs import (
+    format_duration,
+    format_interval,
+    format_percent,
+    make_printable,
+    plural,
+)
 from annotator.project.label_sets import NO_CLASS
 
 if TYPE_CHECKING:
@@ -34,6 +40,8 @@ class SessionSummary:
     """The error on the whole pool; None if too few labels are behind it."""
     unheard: int = 0
     """Events that `on_label` and `on_finish` had not handled at the end."""
+    unsent: int = 0
+    """Rows that a team's log did not have at the end, because it was away or refused them."""
     code: int = 0
     """The exit status: 0, 1 after a crash, 128 + the signal that ended it (130 for SIGINT)."""
 
@@ -87,6 +95,9 @@ class SessionSummary:
             interval = format_interval(found.low, found.high)
             lines.append(f"pool:    error {format_percent(found.error)} ({interval}), estimated")
         lines += self._unheard_lines
+        if self.unsent:
+            folder = make_printable(shlex.quote(self.project))
+            lines.append(f"to send: {plural(self.unsent, 'row')}: annotator sync {folder}")
         lines.append(f"{'resume: ' if self.remaining else 'export: '} {self.command}")
         return "\n".join(lines)
 
@@ -96,6 +107,8 @@ def summarize_session(project: str, session: LabelSession, pace: Pace, code: int
     ranking, progress = session.ranking, session.progress
     none = session.state.counts[NO_CLASS] if session.multi and not session.blind else 0
     estimate = ranking.estimate if ranking else None
+    team = session.store.sync_state()
+    held_up = team is not None and (team.away_since or team.problem or team.refused)
     return SessionSummary(
         project=project,
         annotator=session.annotator,
@@ -105,5 +118,6 @@ def summarize_session(project: str, session: LabelSession, pace: Pace, code: int
         per_minute=pace.overall,
         labels={**progress.classes, **({NO_CLASS: none} if none else {})},
         estimate=estimate if estimate and estimate.shown else None,
+        unsent=team.waiting + team.refused if team is not None and held_up else 0,
         code=code,
     )
