@@ -1,7 +1,8 @@
 """One annotator of a team, without a screen: labels items of a project until none is left.
 
-`python -m benchmarks._team_member FOLDER NAME THINK` prints a line of JSON for each label: the time
-at which it was begun, the seconds until it was on disk and the next item was known, and its ref.
+`python -m benchmarks._team_member FOLDER NAME THINK [CLOCK [LEASE]]` prints a line of JSON for each
+label: the time at which it was begun, the seconds until it was on disk and the next item was known,
+and its ref. CLOCK is the number of seconds by which its clock is wrong, LEASE those of its leases.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from pathlib import Path
 
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
-from annotator.session.mode import SessionMode
 from annotator.session.open import open_session
 from annotator.session.session import LabelSession
 
@@ -48,12 +48,13 @@ def work(session: LabelSession, think: float, rng: random.Random) -> None:
             print(json.dumps({"at": at, "seconds": seconds, "ref": item.ref}), flush=True)
 
 
-def main(folder: str, name: str, think: str, second: str = "") -> None:
-    """Open the project in `folder` as `name`."""
-    project = ProjectFolder.open(Path(folder))
+def main(folder: str, name: str, think: str, wrong: str = "0", lease: str = "120") -> None:
+    """Open the project in `folder` as `name`, and work."""
+    project, off = ProjectFolder.open(Path(folder)), float(wrong)
     with open_session(
-        project, name, on_hook_failure=lambda _: None, mode=SessionMode(second=bool(second))
-    ) as opened:
+        project, name, on_hook_failure=lambda _: None, clock=lambda: time.time() + off,
+        lease=float(lease),
+    ) as opened:  # fmt: skip
         opened.session.extend(load_refs(project))
         work(opened.session, float(think), random.Random(name))
 
