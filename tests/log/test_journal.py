@@ -7,8 +7,10 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from annotator.log.store.journal_folder import list_journals
 from annotator.log.store.journal_lines import writer_number
 from annotator.log.store.protocol import Lease
 from annotator.log.store.remote import RemoteAwayError, RemoteRefusedError, SharedLog, SharedRow
+from annotator.log.store.sqlite import SqliteStore
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,6 +34,13 @@ ROOT = Path(__file__).parents[2]
 def team(tmp_path: Path) -> Path:
     FolderTeam(tmp_path / "team").create()
     return tmp_path / "team"
+
+
+def new_team(factory: pytest.TempPathFactory) -> Path:
+    """Return a team's folder for one example of many."""
+    folder = Path(tempfile.mkdtemp(dir=factory.getbasetemp()))
+    FolderTeam(folder).create()
+    return folder
 
 
 def row(row_id: str, who: str = "ann", **extra: int) -> SharedRow:
@@ -176,8 +186,7 @@ _STEPS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from(("write", "two", 
 def test_all_read_the_same_order_whatever_they_read_when(
     steps: Sequence[tuple[int, str]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    folder = tmp_path_factory.mktemp("team")
-    FolderTeam(folder).create()
+    folder = new_team(tmp_path_factory)
     logs = [FolderLog(folder, f"w{n}") for n in range(3)]
     seen: list[dict[str, int]] = [{} for _ in logs]
     cursors, written, number = ["", "", ""], dict[str, int](), count()
@@ -420,3 +429,66 @@ def test_a_row_that_no_copy_could_keep_is_refused(team: Path, change: dict[str, 
     file.write_bytes(b'{"sum":"%08x",%b\n' % (checksum, rest))
     with pytest.raises(RemoteRefusedError, match="this version cannot read the line"):
         read_all(log)
+
+
+@settings(max_examples=80, deadline=None)
+@given(at=st.floats(0, 1, exclude_max=True), cut=st.integers(0, 60), put=st.binary(max_size=60))
+def test_whatever_bytes_are_changed_no_wrong_row_is_read(
+    at: float, cut: int, put: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = new_team(tmp_path_factory)
+    log = FolderLog(folder, "w")
+    places = log.append(rows("a")) | log.append(rows("b", "c")) | log.append(rows("d"))
+    file, data = only_journal(folder), only_journal(folder).read_bytes()
+    start = int(at * len(data))
+    changed = data[:start] + put + data[start + cut :]
+    file.write_bytes(changed)
+    found: dict[str, int] = {}
+    try:
+        for batch, _ in FolderLog(folder, "fresh").read_new(""):
+            found |= {r.id: r.entry.seq for r in batch}
+    except RemoteRefusedError:
+        pass
+    assert found.items() <= places.items()
+    assert list(found) == [row_id for row_id in "abcd" if row_id in found]
+    if changed != data:
+        try:
+            FolderLog(folder, "w").append(rows("a", "b", "c", "d"))
+        except RemoteRefusedError:
+            assert file.read_bytes() == changed  # nothing is cut off that was whole once
+        else:
+            assert read_ids(folder) == ["a", "b", "c", "d"]
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=6,
+)
+_COLUMN = st.sampled_from(("id", "at", "action", "ref", "label", "proba", "pool", "q", "extra"))
+
+
+@settings(max_examples=80, deadline=None)
+@given(change=st.dictionaries(_COLUMN, _JSON, max_size=3), count=st.integers(0, 3))
+def test_a_line_with_a_fitting_checksum_is_read_or_refused(
+    change: dict[str, object], count: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = new_team(tmp_path_factory)
+    log = FolderLog(folder, "w")
+    log.append(rows("a"))
+    file = only_journal(folder)
+    document = json.loads(file.read_text())
+    document |= {"count": count, "rows": [document["rows"][0] | change]}
+    del document["sum"]
+    rest = json.dumps(document, separators=(",", ":"))[1:].encode()
+    checksum = zlib.crc32(rest, zlib.crc32(f"{file.stem} 0 ".encode()))
+    file.write_bytes(b'{"sum":"%08x",%b\n' % (checksum, rest))
+    entries: list[Entry] = []
+    with suppress(StoreError):
+        entries = [r.entry for batch, _ in log.read_new("") for r in batch]
+    with suppress(StoreError):
+        FolderLog(folder, "w").append(rows("b"))
+    copy = SqliteStore(":memory:")
+    copy.append(*entries)  # what is read, a copy can keep and read
+    assert len(list(copy.entries())) == len(entries)
+    copy.close()
