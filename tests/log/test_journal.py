@@ -243,6 +243,25 @@ def test_a_row_that_is_sent_again_keeps_its_place(team: Path) -> None:
     assert read_ids(team) == ["a", "b", "c"]
 
 
+_SENDS = """
+import sys
+from pathlib import Path
+from annotator.log.store.journal import FolderLog
+from tests.log.test_journal import rows
+log = FolderLog(Path(sys.argv[1]), "w")
+for n in range(100):
+    log.append(rows(f"{n}", f"{sys.argv[2]}-{n}"))
+"""
+
+
+def test_programs_that_send_the_same_rows_at_once_write_each_once(team: Path) -> None:
+    commands = [[sys.executable, "-c", _SENDS, str(team), str(n)] for n in range(3)]
+    programs = [subprocess.Popen(command, cwd=ROOT) for command in commands]
+    assert [program.wait() for program in programs] == [0, 0, 0]
+    assert len(read_ids(team)) == 400
+    assert len(list_journals(team)) == 1
+
+
 def test_a_copy_of_a_project_on_another_machine_writes_a_journal_of_its_own(
     team: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

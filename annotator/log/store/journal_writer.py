@@ -252,6 +252,8 @@ class OwnJournals:
         self._settled = False
         number = os.open(own.journal.path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
+            if os.fstat(number).st_size != own.end:
+                raise RemoteAwayError(f"{make_printable(str(own.journal.path))} has just changed.")
             _write_all(number, line)
             os.fsync(number)
         finally:
@@ -325,18 +327,20 @@ def _alone(writer: str) -> Iterator[None]:
 
 
 def _take_lock(name: str) -> closing[_Closable] | None:
-    if sys.platform != "linux":
-        place = Path(tempfile.gettempdir()) / f"{name}.lock"
-        try:
-            return closing(os.fdopen(lock_file(place, 0o666, os.O_NOFOLLOW), "rb"))
-        except Held:
-            return None
-    holder = socket.socket(socket.AF_UNIX)
+    """Return what holds a lock until it is closed; None if another program has it."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            holder = socket.socket(socket.AF_UNIX)
+            try:
+                holder.bind(f"\0{name}")
+            except OSError as error:
+                holder.close()
+                if error.errno == errno.EADDRINUSE:
+                    return None
+                raise
+            return closing(holder)
+    place = Path(tempfile.gettempdir()) / f"{name}.lock"
     try:
-        holder.bind(f"\0{name}")
-    except OSError as error:
-        holder.close()
-        if error.errno != errno.EADDRINUSE:
-            raise
+        return closing(os.fdopen(lock_file(place, 0o666, os.O_NOFOLLOW), "rb"))
+    except Held:
         return None
-    return closing(holder)
