@@ -14,7 +14,14 @@ from annotator.items.atomic import read_file, write_atomically
 from annotator.items.json_text import to_json_text
 from annotator.items.refs import make_printable, plural, shell_quoted
 from annotator.log.entries import replay
-from annotator.log.store.recovery import Recovered, find_damage, recover_rows, write_recovered
+from annotator.log.store.open import open_replica
+from annotator.log.store.recovery import (
+    Recovered,
+    find_damage,
+    is_replica,
+    recover_rows,
+    write_recovered,
+)
 from annotator.log.store.schema import WAL_ASIDE
 from annotator.log.store.sqlite import SqliteStore
 from annotator.project.item_pool import load_refs
@@ -48,6 +55,12 @@ def repair_project(folder: Path) -> Iterator[str]:
 def _repair_labels(file: Path) -> str:
     if not file.exists() or _is_whole(file):
         return ""
+    if is_replica(file):
+        raise StoreError(
+            f"{make_printable(str(file))} is a copy of a team's log, and it is damaged. Keep it: "
+            "rows that were not sent are in it alone. All others are in the team's log: annotator "
+            "join STORE NEW_FOLDER"
+        )
     _refuse_while_open(file)
     found = recover_rows(file)
     aside = _new_folder(file.parent)
@@ -74,7 +87,10 @@ def _repair_labels(file: Path) -> str:
 
 def _is_whole(file: Path) -> bool:
     try:
-        store = SqliteStore(file)
+        if is_replica(file):
+            store: SqliteStore = open_replica(ProjectFolder.open(file.parent))
+        else:
+            store = SqliteStore(file)
         try:
             replay(store.entries())
             for _ in store.read_byproducts():

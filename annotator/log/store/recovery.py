@@ -24,6 +24,7 @@ from annotator.log.store.row_checks import OddRow
 from annotator.log.store.schema import (
     COLUMNS,
     INSERT_ROW,
+    REPLICA_VERSION,
     SCHEMA_VERSION,
     WAL_ASIDE,
     is_full_disk,
@@ -70,11 +71,22 @@ def find_damage(file: Path) -> str:
         return "" if is_full_disk(error) else make_printable(str(error))
 
 
+def is_replica(file: Path) -> bool:
+    """Return whether a labels.db, damaged or not, is a copy of a team's log."""
+    with contextlib.suppress(OSError), file.open("rb") as data:
+        header = data.read(64)
+        return header[60:64] == REPLICA_VERSION.to_bytes(4, "big")  # the user_version
+    return False
+
+
 def count_lost_rows(file: Path) -> int:
     """Return the number of rows of the log that were written once and are not in the file.
 
-    Rows are only ever appended, so that each number up to the last one has its row.
+    Rows are only ever appended, so that each number up to the last one has its row. A copy of a
+    team's log has numbers of its own kind.
     """
+    if is_replica(file):
+        return 0
     query = "SELECT seq - (SELECT count(*) FROM log) FROM sqlite_sequence WHERE name = 'log'"
     try:
         with contextlib.closing(sqlite3.connect(file)) as connection:

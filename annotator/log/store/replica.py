@@ -55,12 +55,12 @@ class Replica(SqliteStore):
 
         With `waits`, a label counts once the team's log has it. Raises `StoreError`.
         """
+        self._holder = self._annotator = ""
+        self._sync = SyncThread(path, reach)
         super().__init__(path)
         self._tables = ReplicaTables(self._log)
         self._waits, self._member = waits, self._tables.member
-        self._holder = self._annotator = ""
         self._others: OthersItems | None = None
-        self._sync = SyncThread(path, reach)
 
     def append(self, *entries: Entry, last_seen: int | None = None) -> list[Entry]:
         """Write `entries` durably on this disk, all or none; they are sent a moment later.
@@ -150,6 +150,11 @@ class Replica(SqliteStore):
                 f"The team's log takes labels of {make_printable(self._member)} from this login, "
                 f"not of {make_printable(entry.annotator)}. Run it with --annotator "
                 f"{make_printable(self._member)}."
+            )
+        if self._member is not None and (entry.by_machine or entry.picked_by == "import"):
+            raise StoreError(
+                "Only an admin of the team writes labels of a model or imports some, and "
+                f"{make_printable(self._member)} is not one. Nothing was written."
             )
         return self._tables.complete(entry)
 

@@ -21,7 +21,7 @@ from annotator.errors import StoreError
 from annotator.items.atomic import describe_dead_link
 from annotator.items.file_system import describe_no_locks, find_lock_fault
 from annotator.items.refs import make_printable, plural, shell_quoted
-from annotator.log.entries import Entry
+from annotator.log.entries import PENDING, Entry
 from annotator.log.store.row_checks import (
     OddRow,
     check_extra,
@@ -282,6 +282,8 @@ def describe_odd_row(path: Path, table: str, seq: Any, odd: OddRow) -> str:
 def describe_lost_end(path: Path, last: int, told: int) -> str:
     """Return the message for a log that ends before a row that it has told."""
     lost = f"{plural(told - last, 'row')} after it {'is' if told - last == 1 else 'are'} gone"
+    if told >= PENDING:  # not a number of rows: those of a copy of a team's log have none yet
+        lost = "rows after it are gone"
     return (
         f"{make_printable(str(path))} ends with row {last}, and {lost}: the file was cut, or an "
         f"older one was put in its place. Keep what can be read: {repair_command(path)}"
