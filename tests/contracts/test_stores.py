@@ -312,3 +312,35 @@ def test_a_kill_loses_no_label_and_doubles_none(place: Place, moment: int) -> No
         refs = [entry.ref for entry in store.entries()]
         assert refs[: len(numbers)] == [f"{number}.png" for number in numbers]
         assert len(refs) == len(set(refs)) <= len(numbers) + 2
+
+
+def test_the_items_of_a_program_that_died_are_free_for_the_next_one(place: Place) -> None:
+    """On the same machine; elsewhere its leases run out."""
+    code = (
+        "import sys, time\nfrom pathlib import Path\n"
+        "from annotator.log.store.holders import new_holder\n"
+        "from annotator.log.store.protocol import Lease\n"
+        "from annotator.log.store.replica import Replica\n"
+        "from annotator.log.store.sqlite import SqliteStore\n"
+        "from tests.log.shared_logs import reach_again\n"
+        "path, reach = Path(sys.argv[1]), sys.argv[2]\n"
+        "store = Replica(path, reach_again(reach)) if reach else SqliteStore(path)\n"
+        "now = time.time()\n"
+        "store.lease([Lease('a'), Lease('b')], new_holder(), 'ann', now, now + 1000)\n"
+        "if reach: store.wait_until_sent(60)\n"
+        "print('held', flush=True)\ntime.sleep(1000)\n"
+    )
+    place.open("ann").close()
+    reach = "" if place.reach is None else place.reach.again("ann")
+    command = [sys.executable, "-c", code, str(place.path("ann")), reach]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        process.kill()
+    ann, now = place.open("ann"), time.time()
+    assert [lease.ref for lease in ann.abandoned("ann", now)] == ["a", "b"]
+    ann.lease([Lease("a"), Lease("b")], "next", "ann", now, now + 100)
+    place.settle()
+    assert ann.lease([Lease("a"), Lease("b")], "next", "ann", now, now + 100) == {"a", "b"}
+    assert ann.leased_by_others(now, "next") == set()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 from annotator.errors import StoreError
@@ -126,6 +126,11 @@ class Replica(SqliteStore):
         with explain_sqlite_errors(self.path):
             return self._tables.elsewhere()
 
+    def release(self, holder: str, now: float) -> None:
+        """End all leases of `holder`, here at once and in the team's log a moment later."""
+        super().release(holder, now)
+        self._sync.release(holder)
+
     def sync_state(self) -> SyncState:
         """Return how far this copy is with the team's log."""
         with explain_sqlite_errors(self.path):
@@ -137,8 +142,9 @@ class Replica(SqliteStore):
 
     def close(self) -> None:
         """Wait a little until all rows are sent, then close the file."""
-        with suppress(StoreError):
-            self._sync.close(self._holder, _CLOSE_SECONDS)
+        if self._holder:
+            self._sync.release(self._holder)
+        self._sync.close(_CLOSE_SECONDS)
         super().close()
 
     def _next_seq(self) -> int:

@@ -92,11 +92,16 @@ class Syncer:
             self._forget()
             raise
 
-    def release(self, holder: str) -> None:
-        """End the leases of a screen that closes."""
-        if holder and self._remote is not None:
-            with suppress(StoreError):
+    def release(self, holders: Sequence[str]) -> None:
+        """End the leases of screens that have closed, or whose program has died.
+
+        Raises like `step`.
+        """
+        if holders:
+            self._remote = self._remote or self._reach(self.tables.writer)
+            for holder in holders:
                 self._remote.let_go(holder)
+                self._holder = "" if holder == self._holder else self._holder
 
     def close(self) -> None:
         """Close the replica and the connection."""
@@ -192,7 +197,7 @@ class SyncThread:
         """The refs of the last request that are on other screens."""
         self._granted: frozenset[str] = frozenset()
         self._asked, self._served = 0, 0  # the calls of `wake`, and those that a step has served
-        self._released = ""
+        self._ended: list[str] = []  # holders whose leases are to end
 
     def wake(self) -> None:
         """Send and read soon."""
@@ -219,6 +224,10 @@ class SyncThread:
         """Return since when the team's log cannot be used, 0 while it can."""
         return time.monotonic() - self._failed_at if self.failed else 0.0
 
+    def release(self, holder: str) -> None:
+        """End all leases of `holder` at the next step."""
+        self._ended.append(holder)
+
     def drain(self, seconds: float) -> bool:
         """Wait until all rows are sent; return False if they are not after some seconds."""
         self.wake()
@@ -229,15 +238,12 @@ class SyncThread:
                     return False
         return True
 
-    def close(self, holder: str, seconds: float) -> None:
-        """Send what waits, for up to some seconds, release the leases, and end."""
-        if self._thread is None:
-            self._stopped = True
-            return
-        self._released = holder
+    def close(self, seconds: float) -> None:
+        """Send what waits, for up to some seconds, end the leases, and stop."""
         self._stopped = True
-        self._woken.set()
-        self._thread.join(seconds)
+        if self._thread is not None:
+            self._woken.set()
+            self._thread.join(seconds)
 
     def _run(self) -> None:
         pause = _EVERY_SECONDS
@@ -247,15 +253,16 @@ class SyncThread:
                 self._woken.clear()
                 pause = self._step(syncer, pause)
             self._step(syncer, pause)
-            syncer.release(self._released)
 
     def _step(self, syncer: Syncer, pause: float) -> float:
         """Do a step; return the seconds until the next one."""
         asked, request, self._request = self._asked, self._request, None
+        ended, self._ended = self._ended, []
         try:
+            syncer.release(ended)
             syncer.step(request)
         except StoreError as error:
-            self._request = self._request or request
+            self._request, self._ended = self._request or request, [*ended, *self._ended]
             again, self.failed = self.failed, True
             self._failed_at = self._failed_at if again else time.monotonic()
             with self._moved:
