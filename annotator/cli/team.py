@@ -96,7 +96,7 @@ def add(
     typer.echo(f"{make_printable(name)} is a member: {role}.", err=True)
 
 
-def remove(
+def remove_member(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The annotator's name.")],
     project: ProjectArgument,
 ) -> None:
@@ -137,7 +137,7 @@ def status(project: ProjectArgument, as_json: JsonOption = False) -> None:
         typer.echo(format_team(found, time.time()))
 
 
-def leave(
+def leave_with_rows(
     project: ProjectArgument,
     unsent: Annotated[
         bool, typer.Option("--unsent", help="Leave also while rows cannot be sent: they stay here.")
@@ -157,7 +157,7 @@ def leave(
     )
 
 
-def join(
+def join_project(
     store: Annotated[str, typer.Argument(metavar="STORE", help="The team's log.")],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The new project folder.")],
     schema: SchemaOption = "annotator",
@@ -185,7 +185,7 @@ def join(
     )
 
 
-def sync(
+def sync_copy(
     project: ProjectArgument,
     take: Annotated[
         bool, typer.Option("--take-refs", help="Take the team's refs.csv in place of this one.")
@@ -262,6 +262,6 @@ def _tell(what: str, count: int, total: int) -> None:
 
 
 GROUP: dict[str, Callable[..., None]] = {
-    "init": init, "add": add, "remove": remove, "status": status, "leave": leave,
+    "init": init, "add": add, "remove": remove_member, "status": status, "leave": leave_with_rows,
 }  # fmt: skip
-COMMANDS: dict[str, Callable[..., None]] = {"join": join, "sync": sync}
+COMMANDS: dict[str, Callable[..., None]] = {"join": join_project, "sync": sync_copy}

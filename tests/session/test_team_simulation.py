@@ -54,7 +54,7 @@ def labelled(folder: Path) -> int:
 
 
 def work(root: Path, names: list[str], line: Line | None) -> dict[str, list[str]]:
-    """Let all of them label until nothing is left; return the refs that each was told to have."""
+    """Let all of them label until nothing is left; return the refs that each saw written."""
     running = {
         name: begin(root / name, name, THREE_HOURS * (place == 1))
         for place, name in enumerate(names)
