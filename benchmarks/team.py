@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -33,7 +34,7 @@ from annotator.log.store.sync import Syncer
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from annotator.session.team import init_team, join_team, sync_project
-from tests.log.shared_logs import Line, Server, new_schema
+from tests.log.shared_logs import Line, Server, find_programs, new_schema
 
 PEOPLE, ITEMS, THINK, LINE = 8, 240, 0.9, 0.03
 ROWS = int(os.environ.get("ANNOTATOR_TEAM_ROWS", "1000000"))
@@ -163,25 +164,25 @@ def row(who: str, ref: str) -> SharedRow:
     return SharedRow(str(uuid.uuid4()), Entry(0, 1.5e9, who, Action.LABEL, ref, "ok"))
 
 
-def appends(server: Server, writers: int = 32, seconds: float = 5.0) -> None:
-    """Print the labels a second that the server takes from many writers, each in one call."""
+_PGBENCH = """SELECT * FROM "{schema}".append(json_build_array(json_build_object(
+ 'id', gen_random_uuid(), 'at', 1.0, 'annotator', 'admin', 'action', 'label',
+ 'ref', md5(random()::text), 'label', 'ok')));
+"""
+
+
+def appends(server: Server, root: Path, writers: int = 32, seconds: int = 8) -> None:
+    """Print the labels a second that the server takes from many writers, by its own pgbench."""
     schema = new_schema()
-    address = ServerAddress.parse(server.store, schema)
-    PostgresTeam(address).create("admin")
-    counts, end = Counter[int](), time.monotonic() + seconds
-
-    def work(number: int) -> None:
-        with closing(PostgresLog(address)) as log:
-            while time.monotonic() < end:
-                log.append([row("admin", f"{number}-{counts[number]}")])
-                counts[number] += 1
-
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(writers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    rate = counts.total() / seconds
+    PostgresTeam(ServerAddress.parse(server.store, schema)).create("admin")
+    script = root / "append.sql"
+    script.write_text(_PGBENCH.format(schema=schema).replace("\n ", " "))
+    command = [
+        str(find_programs() / "pgbench"), "-n", "-c", str(writers), "-j", "2", "-T", str(seconds),
+        "-f", str(script), server.store,
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = re.search(r"tps = ([\d.]+)", done.stdout)
+    rate = float(found[1]) if found else float("nan")
     print(
         f"appends a second at the server, {writers} writers, fsync on: {rate:,.0f} (goal: 1,000)",
         flush=True,
@@ -270,7 +271,7 @@ def main() -> None:
             direct(server)
             labelling(server, root / "whole", 0.0)
             labelling(server, root / "cut", 6.0)
-            appends(server)
+            appends(server, root)
             (root / "pull").mkdir()
             pull(server, root / "pull")
         finally:

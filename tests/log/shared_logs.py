@@ -64,7 +64,7 @@ class Server:
         self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", mode, "-w", "stop")
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [str(_programs() / program), *arguments]
+        command = [str(find_programs() / program), *arguments]
         if self._user:
             command = ["runuser", "-u", self._user, "--", *command]
         done = subprocess.run(
@@ -74,7 +74,7 @@ class Server:
         assert done.returncode == 0, done.stderr.decode()
 
 
-def _programs() -> Path:
+def find_programs() -> Path:
     found = sorted(
         Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4])
     )
@@ -98,7 +98,7 @@ def postgres_server() -> Server:
     global _server
     pytest.importorskip("psycopg", reason="psycopg is not installed: pip install psycopg[binary]")
     if _server is None:
-        _programs()
+        find_programs()
         folder = Path(tempfile.mkdtemp(prefix="annotator-postgres-"))
         _server = Server(folder)
     return _server

@@ -83,11 +83,13 @@ class Replica(SqliteStore):
         """Yield the rows that became known here after the place `after`, or got a number."""
         query = (
             f"SELECT place, before, seq, {LOG_COLUMNS}, checksum FROM arrivals "  # noqa: S608
-            "JOIN log USING (seq) WHERE place > ? ORDER BY place"
+            "JOIN log USING (seq) WHERE place > ? ORDER BY place LIMIT 1000"
         )
         with explain_sqlite_errors(self.path):
-            for place, before, *row in self._log.execute(query, (after,)).fetchall():
-                yield Arrival(place, row_to_entry(tuple(row)), before)
+            while rows := self._log.execute(query, (after,)).fetchall():
+                for place, before, *row in rows:
+                    yield Arrival(place, row_to_entry(tuple(row)), before)
+                after = rows[-1][0]
 
     def last_arrival(self) -> int:
         """Return the place of the last arrival, 0 without rows."""

@@ -18,7 +18,6 @@ from annotator.errors import StoreError
 from annotator.log.store.protocol import Lease
 from annotator.log.store.remote import (
     RemoteAwayError,
-    RemoteRefusedError,
     RowsRefusedError,
     SharedLog,
     SharedRow,
@@ -31,6 +30,8 @@ Reach = Callable[[str], SharedLog]
 _EVERY_SECONDS = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 _REFUSED_PAUSE = 5.0
+_AWAY_SECONDS = 0.5
+"""Seconds to wait at the end for a team's log that is away."""
 _MOST_ROWS = 200
 """Rows in one transaction: a label waits for it."""
 _NOTE_SECONDS = 30.0
@@ -87,8 +88,8 @@ class Syncer:
                 self._read(remote, on_read)
                 self._lease(remote, request)
                 self._note_equal()
-        except (RemoteAwayError, RemoteRefusedError) as error:
-            self._note_problem(error)
+        except BaseException as error:
+            self.note_problem(error)
             self._forget()
             raise
 
@@ -168,17 +169,14 @@ class Syncer:
             with written_at_once(self._file):
                 self.tables.note_sync(self._noted)
 
-    def _note_problem(self, error: StoreError) -> None:
-        away = isinstance(error, RemoteAwayError)
-        state = self.tables.sync_state()
-        if (state.problem, state.away_since is not None) != (str(error), away):
-            # This disk may be full, too.
-            with (
-                suppress(StoreError),
-                explain_sqlite_errors(self._path),
-                written_at_once(self._file),
-            ):
-                self.tables.note_problem(str(error), self._clock(), away=away)
+    def note_problem(self, error: BaseException) -> None:
+        """Note an error in the tables, for the screen."""
+        away, text = isinstance(error, RemoteAwayError), str(error) or type(error).__name__
+        with suppress(StoreError), explain_sqlite_errors(self._path):  # this disk may be full, too
+            state = self.tables.sync_state()
+            if (state.problem, state.away_since is not None) != (text, away):
+                with written_at_once(self._file):
+                    self.tables.note_problem(text, self._clock(), away=away)
 
 
 class SyncThread:
@@ -243,7 +241,7 @@ class SyncThread:
         self._stopped = True
         if self._thread is not None:
             self._woken.set()
-            self._thread.join(seconds)
+            self._thread.join(_AWAY_SECONDS if self.failed else seconds)
 
     def _run(self) -> None:
         pause = _EVERY_SECONDS
@@ -261,7 +259,8 @@ class SyncThread:
         try:
             syncer.release(ended)
             syncer.step(request)
-        except StoreError as error:
+        except Exception as error:  # a thread's boundary: all is said on the screen
+            syncer.note_problem(error)
             self._request, self._ended = self._request or request, [*ended, *self._ended]
             again, self.failed = self.failed, True
             self._failed_at = self._failed_at if again else time.monotonic()
