@@ -205,7 +205,8 @@ def pull(server: Server, root: Path) -> None:
         )
     make_replica(root / "labels.db", "a-team")
     begun, cpu = time.monotonic(), time.process_time()
-    with closing(Syncer(root / "labels.db", find_team(server.store, schema, root).open_log)) as one:
+    reach = find_team(server.store, schema, root).open_log
+    with closing(Syncer(root / "labels.db", reach, most_rows=2000)) as one:  # as `join` does
         one.step()
     print(
         f"{ROWS:,} rows into a fresh copy: {time.monotonic() - begun:.1f} s "

@@ -36,6 +36,8 @@ from annotator.log.store.sync import LeaseRequest, Reach, SyncThread
 
 _CLOSE_SECONDS = 5.0
 """Seconds to wait at the end for rows that are still to be sent."""
+_FIRST_LEASE_SECONDS = 3.0
+"""The same while a screen opens, before the first item."""
 _LEASE_SECONDS = 0.3
 """Seconds to wait until the item that is to be shown is known to be on no other screen."""
 _STRICT_SECONDS = 60.0
@@ -109,7 +111,9 @@ class Replica(SqliteStore):
         granted = super().lease(leases, holder, annotator, now, until)
         self._holder, self._annotator = holder, annotator
         self._sync.ask(LeaseRequest(tuple(leases), holder, annotator, until - now))
-        if leases and not (self._others and self._others.is_own(leases[0].ref)):
+        if leases and self._others is None:  # a screen opens, and does not know who is there
+            self._sync.wait_for_lease(leases[0].ref, _FIRST_LEASE_SECONDS)
+        elif leases and self._others is not None and not self._others.is_own(leases[0].ref):
             self._sync.wait_for_lease(leases[0].ref, _LEASE_SECONDS)
         return granted - self.elsewhere().keys() - self._sync.refused
 

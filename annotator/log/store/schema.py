@@ -356,7 +356,10 @@ def add_checksum(seq: int, values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def to_json(value: Any) -> str | None:
     """Return a mapping as JSON; None for None."""
-    return None if value is None else json.dumps(dict(value), ensure_ascii=False)
+    return None if value is None else _encode(dict(value))
+
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps would make one for each value
 
 
 def row_to_entry(row: tuple[Any, ...]) -> Entry:
