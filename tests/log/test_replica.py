@@ -225,3 +225,27 @@ def test_ids_of_rows_are_of_version_7_and_rise() -> None:
         time.sleep(0.002)
     assert {(one.version, one.variant) for one in made} == {(7, uuid.RFC_4122)}
     assert made == sorted(made)
+
+
+def test_a_server_that_crashes_under_load_has_every_row_once(
+    tmp_path: Path, line: Line, schema: str
+) -> None:
+    replicas = {name: open_replica(tmp_path / name, line, schema) for name in ("ann", "bob")}
+    for number in range(90):
+        for name, store in replicas.items():
+            store.append(label(f"{name}-{number}.png", who=name))
+        if number == 30:
+            postgres_server().stop("immediate")
+        if number == 60:
+            postgres_server().start()
+        time.sleep(0.005)
+    for _ in range(2):
+        for store in replicas.values():
+            assert store.wait_until_sent(PATIENCE), store.sync_state()
+    logs = [list(store.entries()) for store in replicas.values()]
+    assert logs[0] == logs[1]
+    assert sorted(entry.ref for entry in logs[0]) == sorted(
+        f"{name}-{number}.png" for name in replicas for number in range(90)
+    )
+    for store in replicas.values():
+        store.close()
