@@ -345,12 +345,15 @@ class PostgresTeam:
         return [Member(*row) for row in rows]
 
     def leases(self) -> list[tuple[str, str, float]]:
-        """Return annotator, ref and the seconds left of every lease that holds now."""
+        """Return annotator, ref and age in seconds of every lease that holds now.
+
+        Those of one annotator are in the order of the queue: the first is on the screen.
+        """
         return [
             (annotator, ref, seconds)
             for annotator, ref, seconds in self._server.query(
-                "SELECT annotator, ref, extract(epoch FROM until - clock_timestamp())::float8 "
-                "FROM {s}.lease WHERE until > clock_timestamp() ORDER BY annotator, ref"
+                "SELECT annotator, ref, extract(epoch FROM clock_timestamp() - since)::float8 "
+                "FROM {s}.lease WHERE until > clock_timestamp() ORDER BY annotator, place"
             )
         ]
 

@@ -23,7 +23,7 @@ CREATE TABLE {s}.log (
 -- Not logged: after a crash of the server no screen shows anything any more.
 CREATE UNLOGGED TABLE {s}.lease (
     ref text PRIMARY KEY, holder text NOT NULL, annotator text NOT NULL, login name NOT NULL,
-    until timestamptz NOT NULL
+    since timestamptz NOT NULL, until timestamptz NOT NULL, place int NOT NULL
 );
 CREATE INDEX lease_of_holder ON {s}.lease (holder);
 
@@ -106,12 +106,13 @@ BEGIN
     PERFORM pg_advisory_xact_lock('{s}.lease'::regclass::oid::bigint);
     DELETE FROM lease l WHERE (l.holder = _holder AND l.login = session_user
         AND NOT l.ref = ANY (_refs)) OR l.until < clock_timestamp() - interval '1 day';
-    RETURN QUERY INSERT INTO lease AS l (ref, holder, annotator, login, until)
-        SELECT r, _holder, self.annotator, session_user,
-            clock_timestamp() + make_interval(secs => least(_seconds, 86400))
-        FROM unnest(_refs) AS r ORDER BY r
+    RETURN QUERY INSERT INTO lease AS l (ref, holder, annotator, login, since, until, place)
+        SELECT r, _holder, self.annotator, session_user, clock_timestamp(),
+            clock_timestamp() + make_interval(secs => least(_seconds, 86400)), n
+        FROM unnest(_refs) WITH ORDINALITY AS e (r, n) ORDER BY r
         ON CONFLICT (ref) DO UPDATE SET holder = excluded.holder, login = excluded.login,
-            annotator = excluded.annotator, until = excluded.until
+            annotator = excluded.annotator, until = excluded.until, place = excluded.place,
+            since = CASE WHEN l.holder = excluded.holder THEN l.since ELSE excluded.since END
         WHERE l.until <= clock_timestamp()
             OR (l.holder = excluded.holder AND l.login = excluded.login)
         RETURNING l.ref;
