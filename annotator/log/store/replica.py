@@ -25,12 +25,13 @@ from annotator.log.store.protocol import (
     OthersItems,
     SyncState,
 )
-from annotator.log.store.replica_tables import (
-    TABLES,
-    ReplicaTables,
+from annotator.log.store.replica_tables import TABLES, ReplicaTables
+from annotator.log.store.schema import (
+    LOG_COLUMNS,
+    explain_sqlite_errors,
+    row_to_entry,
     written_at_once,
 )
-from annotator.log.store.schema import LOG_COLUMNS, explain_sqlite_errors, row_to_entry
 from annotator.log.store.sqlite import SqliteStore
 from annotator.log.store.sync import LeaseRequest, Reach, SyncThread
 

@@ -12,7 +12,6 @@ import os
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -58,19 +57,6 @@ def new_row_id() -> str:
     number = number & ~(0x3 << 62) | 2 << 62
     text = f"{number:032x}"
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
-
-
-@contextmanager
-def written_at_once(connection: sqlite3.Connection) -> Iterator[None]:
-    """Write all or nothing, alone."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def find_lost_races(rows: Sequence[Entry], moved_in: int) -> tuple[set[int], Entry | None]:

@@ -124,7 +124,7 @@ def has_checksums(connection: sqlite3.Connection) -> bool:
 
 def _add_checksums(connection: sqlite3.Connection) -> None:
     """Add the columns of checksums; 0.1.0 reads and writes the tables as before."""
-    with _transaction(connection):
+    with written_at_once(connection):
         if not has_checksums(connection):  # another process may have been quicker
             for table in COLUMNS:
                 connection.execute(f"ALTER TABLE {table} ADD COLUMN checksum INTEGER")
@@ -146,7 +146,7 @@ def last_seq(connection: sqlite3.Connection, table: str) -> int:
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    with _transaction(connection):
+    with written_at_once(connection):
         # Read again under the lock: another process may have been quicker.
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         for step in _MIGRATIONS[version:]:
@@ -157,7 +157,8 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+def written_at_once(connection: sqlite3.Connection) -> Iterator[None]:
+    """Write all or nothing, alone."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield

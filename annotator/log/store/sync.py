@@ -22,8 +22,8 @@ from annotator.log.store.remote import (
     SharedLog,
     SharedRow,
 )
-from annotator.log.store.replica_tables import ReplicaTables, written_at_once
-from annotator.log.store.schema import explain_sqlite_errors
+from annotator.log.store.replica_tables import ReplicaTables
+from annotator.log.store.schema import explain_sqlite_errors, written_at_once
 
 Reach = Callable[[str], SharedLog]
 """A way to the team's log for a writer of that id; the log may be far, and away."""

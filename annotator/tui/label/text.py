@@ -155,17 +155,19 @@ def audit_words(session: LabelSession) -> tuple[str, ...]:
 def team_words(session: LabelSession) -> tuple[str, ...]:
     """Return what holds up the way to the team's log; nothing if all is sent."""
     state = session.store.sync_state()
-    if state is None or not (state.problem or state.away_since or state.refused):
+    if state is None:
         return ()
-    if not state.problem:
-        return (f"The team's log does not take {state.refused:,} of your answers: {state.reason}",)
     to_send = f"{state.waiting:,} to send"
-    if state.away_since is None:
-        return (f"The team's log refuses to work with this copy, {to_send}: {state.problem}",)
-    seconds = max(0, int(session.clock() - state.away_since))
-    hours, rest = divmod(seconds, 3600)
-    since = f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
-    return (f"offline {since}, {to_send}",)
+    if state.away_since is not None:
+        seconds = max(0, int(session.clock() - state.away_since))
+        minutes, hours = seconds // 60 % 60, seconds // 3600
+        since = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+        return (f"offline {since}:{seconds % 60:02}, {to_send}",)
+    if state.problem:
+        return (f"The team's log refuses you, {to_send}: `annotator sync` says why",)
+    if state.refused:
+        return (f"{state.refused:,} of your answers not taken: `annotator sync` says why",)
+    return ()
 
 
 def badge_text(session: LabelSession, answers_group: bool) -> str:
